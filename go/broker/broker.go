@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+// Package broker is the central broker of a cluster: an XSUB (frontend) that
+// nodes publish to and an XPUB (backend) that they receive from, with messages
+// forwarded one way and subscriptions the other.
+//
+// One goroutine, on a thread of its own, owns both sockets. A subscriber that
+// is too slow holds up the events of all, as with zmq_proxy(3), unless
+// listen_xpub_nodrop is off; it never holds up subscriptions.
+package broker
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"github.com/zeekzmq/zeek-zeromq/go/engine"
+	"github.com/zeekzmq/zeek-zeromq/go/internal/cshim"
+	"github.com/zeekzmq/zeek-zeromq/go/options"
+)
+
+// Messages forwarded one way before the other has its turn.
+const burst = 1000
+
+// quiet is how long nothing may arrive for a stopping broker to be done.
+const quiet = 20 * time.Millisecond
+
+// ErrTimeout says that a broker did not end in time.
+var ErrTimeout = errors.New("broker: did not end in time")
+
+// Stats are a broker's counters; they only grow.
+type Stats = cshim.BrokerStats
+
+// NewStats allocates counters for a broker, which are never freed.
+func NewStats() *Stats { return cshim.NewBrokerStats() }
+
+// Broker is a running broker.
+type Broker struct {
+	opts       options.Options
+	ctx        *cshim.Context
+	xsub, xpub *cshim.Socket
+	poller     *cshim.Poller
+	down, up   *cshim.Forwarder // events, subscriptions
+	stopZAP    func()
+	stopping   atomic.Bool
+	done       chan struct{}
+	failure    error
+}
+
+// Start binds listen_xpub_endpoint and listen_xsub_endpoint and forwards
+// between them. Errors are of type *[engine.EndpointError] where an endpoint is
+// at fault. On an error nothing is left behind. stats must be memory of
+// [NewStats] or of a C host.
+func Start(opts options.Options, stats *Stats) (*Broker, error) {
+	if err := opts.CheckKeys(); err != nil {
+		return nil, err
+	}
+	ctx, err := cshim.NewContext(int(opts.ProxyIOThreads))
+	if err != nil {
+		return nil, fmt.Errorf("cannot make a libzmq context: %w", err)
+	}
+
+	b := &Broker{opts: opts, ctx: ctx, done: make(chan struct{})}
+	if err := b.open(stats); err != nil {
+		b.close(0)
+		return nil, err
+	}
+	go b.run()
+	return b, nil
+}
+
+func (b *Broker) open(stats *Stats) error {
+	var err error
+	if b.xpub, b.xsub, err = engine.NewBrokerSockets(b.ctx, &b.opts); err != nil {
+		return err
+	}
+	if b.opts.CurveServer() {
+		if b.stopZAP, err = engine.ServeZAP(b.ctx, b.opts.CurveClientPublicKey); err != nil {
+			return err
+		}
+	}
+	if err := b.xpub.Bind(b.opts.ListenXPubEndpoint); err != nil {
+		return &engine.EndpointError{Doing: "bind xpub", Option: "listen_xpub_endpoint", Endpoint: b.opts.ListenXPubEndpoint, Err: err}
+	}
+	if err := b.xsub.Bind(b.opts.ListenXSubEndpoint); err != nil {
+		return &engine.EndpointError{Doing: "bind xsub", Option: "listen_xsub_endpoint", Endpoint: b.opts.ListenXSubEndpoint, Err: err}
+	}
+	if b.poller, err = cshim.NewWakePoller(); err != nil {
+		return fmt.Errorf("cannot make the broker's waker: %w", err)
+	}
+	b.poller.Add(b.xsub)
+	b.poller.Add(b.xpub)
+	b.down = cshim.NewForwarder(b.xsub, b.xpub, stats, true)
+	b.up = cshim.NewForwarder(b.xpub, b.xsub, stats, false)
+	return nil
+}
+
+// Endpoints returns the endpoints bound, with the ports that the system chose.
+func (b *Broker) Endpoints() (xpub, xsub string) {
+	xpub, _ = b.xpub.LastEndpoint()
+	xsub, _ = b.xsub.LastEndpoint()
+	return xpub, xsub
+}
+
+// Done is closed when the broker has ended, whether by Stop or by a failure.
+func (b *Broker) Done() <-chan struct{} { return b.done }
+
+// Stop forwards what has arrived, within linger_ms, ends the broker and waits
+// for that. The result is the failure that ended it before, if any.
+func (b *Broker) Stop() error {
+	b.stopping.Store(true)
+	b.poller.Wake()
+
+	select {
+	case <-b.done:
+		return b.failure
+	case <-time.After(b.linger() + time.Second):
+		return ErrTimeout
+	}
+}
+
+// linger is linger_ms, or the default where that has no bound: a broker has no
+// messages of its own to wait for.
+func (b *Broker) linger() time.Duration {
+	if b.opts.LingerMs < 0 {
+		return 500 * time.Millisecond
+	}
+	return time.Duration(b.opts.LingerMs) * time.Millisecond
+}
+
+func (b *Broker) run() {
+	runtime.LockOSThread() // the thread ends with the goroutine
+	cshim.SetThreadName("zeekzmq-broker")
+	defer close(b.done)
+	defer func() {
+		if v := recover(); v != nil {
+			b.failure = &engine.PanicError{Value: v, Stack: debug.Stack()}
+		}
+	}()
+
+	var deadline, lastMoved time.Time
+	timeout := -1
+	for {
+		moved, blocked, err := b.forward()
+		if err != nil {
+			b.failure = fmt.Errorf("the broker cannot go on: %w", err)
+			break
+		}
+
+		if b.stopping.Load() {
+			now := time.Now()
+			if deadline.IsZero() {
+				deadline, lastMoved = now.Add(b.linger()), now
+			}
+			if moved > 0 {
+				lastMoved = now
+			}
+			if now.After(deadline) || now.Sub(lastMoved) > quiet {
+				break
+			}
+			timeout = 5
+		} else {
+			timeout = -1
+		}
+		switch {
+		case moved > 0:
+			timeout = 0
+		case blocked:
+			timeout = 10
+		}
+		if _, err := b.poller.Wait(timeout); err != nil {
+			b.failure = fmt.Errorf("the broker cannot go on: %w", err)
+			break
+		}
+	}
+
+	b.close(time.Until(deadline))
+}
+
+// forward has each direction move what it has, up to a burst.
+func (b *Broker) forward() (moved int, blocked bool, err error) {
+	n, x, err := b.down.Forward(burst)
+	if err != nil {
+		return 0, false, err
+	}
+	m, y, err := b.up.Forward(burst)
+	// Sending may have taken the news of arrivals off either socket.
+	b.poller.Ask(3)
+	return n + m, x || y, err
+}
+
+// close frees what open made. What subscribers have not received then has the
+// given time.
+func (b *Broker) close(linger time.Duration) {
+	linger = max(0, linger)
+	for _, s := range []*cshim.Socket{b.xpub, b.xsub} {
+		if s != nil {
+			s.Set(cshim.Linger, int(linger/time.Millisecond))
+			s.Close()
+		}
+	}
+	for _, f := range []*cshim.Forwarder{b.down, b.up} {
+		if f != nil {
+			f.Close()
+		}
+	}
+	if b.stopZAP != nil {
+		b.stopZAP()
+	}
+	if b.poller != nil {
+		b.poller.Close()
+	}
+	engine.TerminateContext(b.ctx, linger)
+}

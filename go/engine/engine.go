@@ -1,0 +1,363 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+// Package engine is a node of a Zeek cluster: it owns the sockets to the broker
+// and the loggers, and moves messages between them and the queues of a channel.
+//
+// One goroutine, on a thread of its own, runs an engine from Start to Stop and
+// is the only one to touch its sockets. It takes from the channel's outbound
+// queues, puts into its inbox, and never waits for the host: what has no room
+// is dropped and counted, or left to libzmq's back-pressure.
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"time"
+
+	"github.com/zeekzmq/zeek-zeromq/go/internal/cshim"
+	"github.com/zeekzmq/zeek-zeromq/go/options"
+)
+
+// EndpointError is a bind or connect that failed.
+type EndpointError struct {
+	Doing    string // such as "bind pull"
+	Option   string // that holds the endpoint
+	Endpoint string
+	Err      error
+}
+
+func (e *EndpointError) Error() string {
+	return fmt.Sprintf("Failed to %s socket %s: %v (%s)", e.Doing, e.Endpoint, e.Err, e.Option)
+}
+
+func (e *EndpointError) Unwrap() error { return e.Err }
+
+// ErrTimeout says that an engine did not end in time.
+var ErrTimeout = errors.New("engine: did not end in time")
+
+// PanicError is a panic in the engine.
+type PanicError struct {
+	Value any
+	Stack []byte
+}
+
+func (e *PanicError) Error() string {
+	return fmt.Sprintf("the engine panicked: %v\n%s", e.Value, e.Stack)
+}
+
+const (
+	// Records taken from an outbound queue before the sockets have their turn.
+	sendBatch = 512
+
+	// Bytes of log batches in the inbox at which the PULL is left alone, so that
+	// its high-water mark, and then the senders', holds the flood.
+	inboxBytesMax = 256 << 20
+
+	// Looking again for room in the inbox or in a socket, in milliseconds.
+	retryMs = 10
+)
+
+// Engine is a running node.
+type Engine struct {
+	ch   *cshim.Channel
+	opts options.Options
+	ctx  *sharedContext
+
+	xsub, xpub, push, pull *cshim.Socket
+	monitors               []*cshim.Socket
+
+	poller                       *cshim.Poller
+	xsubBit, xpubBit, pullBit    uint32
+	monitorBits                  []uint32
+	sender                       *cshim.Sender
+	receiver                     *cshim.Receiver
+	limits                       cshim.Limits
+	xpubDrops, onloopDrops       episode
+	logDrops, malformed, invalid episode
+	retry                        bool // something waits for room: look again soon
+	done                         chan struct{}
+	failure                      *PanicError // set before done is closed
+}
+
+// Start connects and binds the sockets of a node and starts its engine on ch.
+// Errors are of type *[EndpointError] where an endpoint is at fault. On an
+// error nothing is left behind.
+func Start(ch *cshim.Channel, opts options.Options) (*Engine, error) {
+	if opts.NodeID == "" {
+		return nil, errors.New(`node_id "": a node needs an identifier of its own`)
+	}
+	if err := opts.CheckKeys(); err != nil {
+		return nil, err
+	}
+
+	ctx, err := acquireContext()
+	if err != nil {
+		return nil, fmt.Errorf("cannot make a libzmq context: %w", err)
+	}
+
+	e := &Engine{ch: ch, opts: opts, ctx: ctx, done: make(chan struct{})}
+	e.limits = cshim.Limits{Max: cshim.BatchMax, Depth: opts.OnloopHWM}
+	if n := opts.PollMaxMessages; n > 0 && n < uint64(cshim.BatchMax) {
+		e.limits.Max = int(n)
+	}
+
+	if err := e.open(); err != nil {
+		e.closeSockets(0)
+		e.free()
+		ctx.release(time.Second)
+		return nil, err
+	}
+
+	go e.run()
+	return e, nil
+}
+
+// Stop makes the engine send what is queued, within linger_ms, close its
+// sockets and end, and waits for that. Afterwards the channel is the caller's
+// again, unless the error is [ErrTimeout]. With a linger_ms of -1 it waits until
+// everything is sent.
+func (e *Engine) Stop() error {
+	e.ch.Stop()
+
+	if e.opts.LingerMs < 0 {
+		<-e.done
+	} else {
+		select {
+		case <-e.done:
+		case <-time.After(time.Duration(e.opts.LingerMs)*time.Millisecond + time.Second):
+			return ErrTimeout
+		}
+	}
+
+	if e.failure != nil {
+		return e.failure
+	}
+	return nil
+}
+
+// Done is closed when the engine has ended, whether by Stop or by a panic.
+func (e *Engine) Done() <-chan struct{} { return e.done }
+
+func (e *Engine) run() {
+	// libzmq's sockets may move between threads, but not without cost. The
+	// thread ends with the goroutine.
+	runtime.LockOSThread()
+	cshim.SetThreadName("zeekzmq-engine")
+	e.debugf(options.DebugThread, "thread starting (%s)", e.opts.NodeID)
+
+	defer close(e.done)
+	defer func() {
+		if v := recover(); v != nil {
+			e.failure = &PanicError{v, debug.Stack()}
+			e.ch.Tell(cshim.Fatal, e.failure.Error())
+		}
+	}()
+
+	deadline := e.loop()
+	e.closeSockets(deadline)
+	e.free()
+	e.ctx.release(deadline)
+	e.debugf(options.DebugThread, "thread ending (%s)", e.opts.NodeID)
+}
+
+// loop moves messages until the channel is stopped, and returns what is left of
+// linger_ms then.
+func (e *Engine) loop() time.Duration {
+	ready := uint32(0)
+	for !e.ch.Stopping() {
+		again := e.step(ready)
+
+		timeout := e.tick()
+		if again != 0 {
+			timeout = 0
+		} else if e.retry {
+			timeout = retryMs
+		}
+
+		news, err := e.poller.Wait(timeout)
+		e.check("poll", err)
+		if e.opts.DebugFlags&options.DebugPoll != 0 {
+			e.debugf(options.DebugPoll, "poll: xsub=%t xpub=%t pull=%t again=%#x", news&e.xsubBit != 0,
+				news&e.xpubBit != 0, news&e.pullBit != 0, again)
+		}
+		ready = news | again
+	}
+	left := e.flush()
+	e.endEpisodes()
+	return left
+}
+
+// step serves every socket with news once, and returns those that may have
+// more.
+func (e *Engine) step(ready uint32) (again uint32) {
+	e.retry = false
+
+	if e.send() {
+		again |= 1 << 31 // no socket's bit: just do not sleep
+	}
+	if ready&e.xsubBit != 0 && e.receiveEvents() {
+		again |= e.xsubBit
+	}
+	if ready&e.xpubBit != 0 && e.receiveSubscriptions() {
+		again |= e.xpubBit
+	}
+	if ready&e.pullBit != 0 && e.receiveLogs() {
+		again |= e.pullBit
+	}
+	for i, bit := range e.monitorBits {
+		if ready&bit != 0 && e.receiveMonitor(e.monitors[i]) {
+			again |= bit
+		}
+	}
+	return again
+}
+
+// flush sends what is still queued, within linger_ms.
+func (e *Engine) flush() time.Duration {
+	linger := time.Duration(e.opts.LingerMs) * time.Millisecond
+	start := time.Now()
+
+	for e.ch.Pending() {
+		left := linger - time.Since(start)
+		if linger >= 0 && left <= 0 {
+			return 0
+		}
+		if e.send() {
+			continue
+		}
+		if !e.ch.Pending() {
+			break
+		}
+		_, err := e.poller.Wait(retryMs)
+		e.check("poll", err)
+	}
+
+	if linger < 0 {
+		return linger
+	}
+	return max(0, linger-time.Since(start))
+}
+
+// send sends from the outbound queues, and says whether there may be more.
+func (e *Engine) send() (more bool) {
+	if e.opts.DebugFlags&options.DebugPanic != 0 && e.ch.Pending() {
+		panic("debug_flags asked for it")
+	}
+
+	s, err := e.sender.Events(e.xpub, e.xsub, sendBatch, true)
+	e.check("send events", err)
+	if s.Sent+s.Dropped > 0 {
+		e.poller.Ask(e.xpubBit)
+		e.ch.Counters.EventsSent.Add(uint64(s.Sent))
+		e.ch.Counters.XPubDrops.Add(uint64(s.Dropped))
+		e.xpubDrops.note(e, s.Dropped)
+	}
+	if s.Controls > 0 {
+		e.poller.Ask(e.xsubBit)
+	}
+	more = s.More
+	e.retry = e.retry || s.Blocked
+
+	if e.push == nil {
+		return more
+	}
+	s, err = e.sender.Logs(e.push, sendBatch, true)
+	e.check("send logs", err)
+	if s.Sent+s.Dropped > 0 {
+		e.ch.Counters.LogsSent.Add(uint64(s.Sent))
+		if len(e.opts.ConnectLogEndpoints) > 0 {
+			e.ch.Counters.LogDrops.Add(uint64(s.Dropped))
+			e.logDrops.note(e, s.Dropped)
+		}
+	}
+	e.retry = e.retry || s.Blocked
+	return more || s.More
+}
+
+func (e *Engine) receiveEvents() (more bool) {
+	r, err := e.receiver.Events(e.xsub, e.limits)
+	e.check("receive events", err)
+
+	valid := e.deliver(r, func(rec *cshim.Record) error { return validateEvent(rec.Format(), rec.Payload()) })
+	e.ch.Counters.EventsReceived.Add(uint64(valid))
+	e.ch.Counters.InvalidEvents.Add(uint64(len(r.Records) - valid))
+	e.ch.Counters.OnloopDrops.Add(uint64(r.Dropped))
+	e.onloopDrops.note(e, r.Dropped)
+	e.retry = e.retry || r.Full
+	return r.More
+}
+
+func (e *Engine) receiveLogs() (more bool) {
+	limits := e.limits
+	limits.Bytes = inboxBytesMax
+	r, err := e.receiver.Logs(e.pull, limits)
+	e.check("receive logs", err)
+
+	valid := e.deliver(r, func(rec *cshim.Record) error { return validateLog(rec.Payload()) })
+	e.ch.Counters.LogsReceived.Add(uint64(valid))
+	e.ch.Counters.InvalidLogs.Add(uint64(len(r.Records) - valid))
+	if r.Full {
+		e.ch.Counters.QueueBlocks.Add(1)
+		e.retry = true
+		e.poller.Ask(e.pullBit)
+	}
+	return r.More
+}
+
+func (e *Engine) receiveSubscriptions() (more bool) {
+	r, err := e.receiver.Subscriptions(e.xpub, e.limits)
+	e.check("receive subscriptions", err)
+	e.deliver(r, nil)
+	return r.More
+}
+
+func (e *Engine) receiveMonitor(pair *cshim.Socket) (more bool) {
+	r, err := e.receiver.Monitor(pair, e.limits)
+	e.check("receive monitoring events", err)
+	e.deliver(r, nil)
+	return r.More
+}
+
+// deliver hands what was received to the host, but for what validate finds
+// would hurt it, and returns how much that was. It is done with the records
+// before it tells the operator anything, since that goes into the inbox too.
+func (e *Engine) deliver(r cshim.Received, validate func(*cshim.Record) error) (valid int) {
+	valid = len(r.Records)
+	if validate != nil {
+		for _, rec := range r.Records {
+			if err := validate(rec); err != nil {
+				e.invalid.detail = fmt.Sprintf("topic %.80q, %d bytes of %q: %v", rec.Topic(), len(rec.Payload()), rec.Format(), err)
+				e.receiver.Reject(rec)
+				valid--
+			}
+		}
+	}
+	if len(r.Records) > 0 {
+		e.receiver.Commit()
+	}
+
+	e.invalid.note(e, len(r.Records)-valid)
+	if r.Errors > 0 {
+		e.ch.Counters.MsgErrors.Add(uint64(r.Errors))
+		e.malformed.detail = fmt.Sprintf("the last had %d parts", r.BadParts)
+		e.malformed.note(e, r.Errors)
+	}
+	return valid
+}
+
+// check ends the engine on an error that no message caused. It is reported as
+// any panic is.
+func (e *Engine) check(doing string, err error) {
+	if err != nil {
+		panic(fmt.Sprintf("%s: %v", doing, err))
+	}
+}
+
+func (e *Engine) debugf(flag uint64, format string, args ...any) {
+	if e.opts.DebugFlags&flag != 0 {
+		fmt.Fprintf(os.Stderr, "[zeromq] "+format+"\n", args...)
+	}
+}

@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package engine
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/zeekzmq/zeek-zeromq/go/internal/cshim"
+	"github.com/zeekzmq/zeek-zeromq/go/options"
+)
+
+// sharedContext is the libzmq context of all nodes in a process: a context
+// costs two threads and half a dozen descriptors, and a process has a node for
+// each WebSocket client.
+type sharedContext struct {
+	*cshim.Context
+	zap  *zapHandler
+	refs int
+}
+
+var (
+	contextMutex sync.Mutex
+	context      *sharedContext // nil while there is no node
+)
+
+func acquireContext() (*sharedContext, error) {
+	contextMutex.Lock()
+	defer contextMutex.Unlock()
+
+	if context == nil {
+		c, err := cshim.NewContext(1)
+		if err != nil {
+			return nil, err
+		}
+		context = &sharedContext{Context: c}
+	}
+	context.refs++
+	return context, nil
+}
+
+// release gives the context back. The last to do so waits, up to the given time
+// and a little, until libzmq has sent what its sockets had left.
+func (c *sharedContext) release(linger time.Duration) {
+	contextMutex.Lock()
+	c.refs--
+	last := c.refs == 0
+	if last {
+		context = nil
+	}
+	contextMutex.Unlock()
+
+	if last {
+		c.zap.stop()
+		TerminateContext(c.Context, linger)
+	}
+}
+
+// TerminateContext ends a context whose sockets are closed. If libzmq takes
+// longer than the sockets' linger time, it is left to finish by itself.
+func TerminateContext(c *cshim.Context, linger time.Duration) {
+	done := make(chan struct{})
+	go func() {
+		c.Term()
+		close(done)
+	}()
+
+	if linger < 0 {
+		<-done
+		return
+	}
+	select {
+	case <-done:
+	case <-time.After(linger + 500*time.Millisecond):
+	}
+}
+
+// open makes the node's sockets. What it made is closed by closeSockets, also
+// when it fails.
+func (e *Engine) open() error {
+	o := &e.opts
+	var err error
+	socket := func(t cshim.SocketType, settings ...setting) *cshim.Socket {
+		if err != nil {
+			return nil
+		}
+		var s *cshim.Socket
+		s, err = newSocket(e.ctx.Context, o, t, settings)
+		return s
+	}
+
+	client := curveClient(o)
+	e.xsub = socket(cshim.XSub, append(client, set(cshim.RcvHWM, "xsub_rcvhwm", o.XSubRcvHWM),
+		set(cshim.RcvBuf, "xsub_rcvbuf", o.XSubRcvBuf), set(cshim.Linger, "linger_ms", o.LingerMs))...)
+	// Verbose, so that a subscription is seen even if its topic was known
+	// before: callbacks wait for their own.
+	e.xpub = socket(cshim.XPub, append(client, set(cshim.SndHWM, "xpub_sndhwm", o.XPubSndHWM),
+		set(cshim.SndBuf, "xpub_sndbuf", o.XPubSndBuf), set(cshim.Linger, "linger_ms", o.LingerMs),
+		set(cshim.XPubNoDrop, "connect_xpub_nodrop", number(o.ConnectXPubNoDrop)),
+		set(cshim.XPubVerbose, "", 1))...)
+	if !e.ch.NoLogs() {
+		e.push = socket(cshim.Push, append(client, set(cshim.SndHWM, "log_sndhwm", o.LogSndHWM),
+			set(cshim.SndBuf, "log_sndbuf", o.LogSndBuf), set(cshim.Linger, "linger_ms", o.LingerMs),
+			set(cshim.Immediate, "log_immediate", number(o.LogImmediate)))...)
+		if o.ListenLogEndpoint != "" {
+			e.pull = socket(cshim.Pull, append(curveServer(o), set(cshim.RcvHWM, "log_rcvhwm", o.LogRcvHWM),
+				set(cshim.RcvBuf, "log_rcvbuf", o.LogRcvBuf))...)
+		}
+	}
+	if err != nil {
+		return err
+	}
+
+	for _, m := range []struct {
+		name   string
+		socket *cshim.Socket
+	}{{"xpub", e.xpub}, {"xsub", e.xsub}, {"log-push", e.push}} {
+		if m.socket == nil {
+			continue
+		}
+		pair, err := m.socket.Monitor(e.ctx.Context, m.name)
+		if err != nil {
+			return fmt.Errorf("cannot monitor the %s socket: %w", m.name, err)
+		}
+		e.monitors = append(e.monitors, pair)
+	}
+
+	if e.pull != nil {
+		if o.CurveServer() {
+			if err := e.ctx.serveZAP(o.CurveClientPublicKey); err != nil {
+				return err
+			}
+		}
+		if err := e.pull.Bind(o.ListenLogEndpoint); err != nil {
+			return &EndpointError{"bind pull", "listen_log_endpoint", o.ListenLogEndpoint, err}
+		}
+	}
+	if err := e.xsub.Connect(o.ConnectXSubEndpoint); err != nil {
+		return &EndpointError{"connect xsub", "connect_xsub_endpoint", o.ConnectXSubEndpoint, err}
+	}
+	if err := e.xpub.Connect(o.ConnectXPubEndpoint); err != nil {
+		return &EndpointError{"connect xpub", "connect_xpub_endpoint", o.ConnectXPubEndpoint, err}
+	}
+	if e.push != nil {
+		for _, endpoint := range o.ConnectLogEndpoints {
+			if err := e.push.Connect(endpoint); err != nil {
+				return &EndpointError{"connect push", "connect_log_endpoints", endpoint, err}
+			}
+		}
+	}
+
+	if e.sender, err = cshim.NewSender(e.ch, o.NodeID); err != nil {
+		return err
+	}
+	e.receiver = cshim.NewReceiver(e.ch, o.NodeID)
+	e.poller = cshim.NewPoller(e.ch)
+	e.xsubBit = e.poller.Add(e.xsub)
+	e.xpubBit = e.poller.Add(e.xpub)
+	if e.pull != nil {
+		e.pullBit = e.poller.Add(e.pull)
+	}
+	for _, m := range e.monitors {
+		e.monitorBits = append(e.monitorBits, e.poller.Add(m))
+	}
+
+	e.xpubDrops = episode{kind: cshim.Warning,
+		begun: "xpub: dropped an event, xpub_sndhwm reached",
+		over:  "xpub: %d events were dropped, xpub_sndhwm reached"}
+	e.onloopDrops = episode{kind: cshim.Warning,
+		begun: "dropped an event, onloop_queue_hwm reached: Zeek's main loop does not keep up",
+		over:  "%d events were dropped, onloop_queue_hwm reached"}
+	e.logDrops = episode{kind: cshim.Error,
+		begun: "Failed to send log write. HWM reached? (log_sndhwm)",
+		over:  "%d log batches were dropped, log_sndhwm reached"}
+	e.malformed = episode{kind: cshim.Error,
+		begun: "ignored a message with the wrong number of parts",
+		over:  "%d messages with the wrong number of parts were ignored"}
+	e.invalid = episode{kind: cshim.Error,
+		begun: "ignored a message that is not valid",
+		over:  "%d messages that were not valid were ignored"}
+	return nil
+}
+
+// setting is an option to set on a socket, with the name by which its user
+// knows it.
+type setting struct {
+	option cshim.Option
+	key    cshim.KeyOption // instead of option
+	name   string
+	value  int
+	text   string
+}
+
+func set(o cshim.Option, name string, value int) setting {
+	return setting{option: o, name: name, value: value}
+}
+
+func number(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func (s setting) apply(to *cshim.Socket) error {
+	if s.key != 0 {
+		if err := to.SetKey(s.key, s.text); err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+		return nil
+	}
+	if err := to.Set(s.option, s.value); err != nil {
+		return fmt.Errorf("%s \"%d\": %w", s.name, s.value, err)
+	}
+	return nil
+}
+
+// NewBrokerSockets makes the sockets of a broker, not yet bound. On an error
+// there are none.
+func NewBrokerSockets(c *cshim.Context, o *options.Options) (xpub, xsub *cshim.Socket, err error) {
+	server := curveServer(o)
+	// Verboser, so that every node sees each subscription, and the end of a
+	// topic's last one, however often the topic was seen before.
+	xpub, err = newSocket(c, o, cshim.XPub, append(server, set(cshim.XPubVerboser, "", 1),
+		set(cshim.XPubNoDrop, "listen_xpub_nodrop", number(o.ListenXPubNoDrop))))
+	if err != nil {
+		return nil, nil, err
+	}
+	if xsub, err = newSocket(c, o, cshim.XSub, server); err != nil {
+		xpub.Close()
+		return nil, nil, err
+	}
+	return xpub, xsub, nil
+}
+
+// newSocket makes a socket with the settings that all have, and its own.
+func newSocket(c *cshim.Context, o *options.Options, t cshim.SocketType, settings []setting) (*cshim.Socket, error) {
+	s, err := c.NewSocket(t)
+	if err != nil {
+		return nil, fmt.Errorf("cannot make a socket: %w", err)
+	}
+	settings = append(settings, set(cshim.IPv6, "ipv6", number(o.IPv6)))
+	if o.MaxMessageSize > 0 {
+		settings = append(settings, set(cshim.MaxMsgSize, "max_message_size", int(o.MaxMessageSize)))
+	}
+	for _, st := range settings {
+		if err := st.apply(s); err != nil {
+			s.Close()
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+func curveClient(o *options.Options) []setting {
+	if !o.CurveClient() {
+		return nil
+	}
+	return []setting{
+		{key: cshim.CurveServerKey, name: "curve_server_publickey", text: o.CurveServerPublicKey},
+		{key: cshim.CurvePublicKey, name: "curve_client_publickey", text: o.CurveClientPublicKey},
+		{key: cshim.CurveSecretKey, name: "curve_client_secretkey", text: o.CurveClientSecretKey},
+	}
+}
+
+func curveServer(o *options.Options) []setting {
+	if !o.CurveServer() {
+		return nil
+	}
+	return []setting{
+		set(cshim.CurveServer, "curve_server", 1),
+		{key: cshim.CurveSecretKey, name: "curve_server_secretkey", text: o.CurveServerSecretKey},
+	}
+}
+
+// closeSockets closes what is open. What is unsent then has the given time.
+func (e *Engine) closeSockets(linger time.Duration) {
+	ms := int(linger / time.Millisecond)
+	if linger < 0 {
+		ms = -1
+	}
+	for _, s := range []*cshim.Socket{e.xpub, e.xsub, e.push, e.pull} {
+		if s != nil {
+			s.Set(cshim.Linger, ms)
+			s.Close()
+		}
+	}
+	for _, m := range e.monitors {
+		m.Close()
+	}
+}
+
+// free frees what open made besides sockets.
+func (e *Engine) free() {
+	if e.sender != nil {
+		e.sender.Close()
+	}
+	if e.receiver != nil {
+		e.receiver.Close()
+	}
+	if e.poller != nil {
+		e.poller.Close()
+	}
+}

@@ -1,0 +1,3 @@
+module github.com/zeekzmq/zeek-zeromq/go
+
+go 1.22

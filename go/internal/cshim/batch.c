@@ -1,0 +1,504 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// See batch.h. Runs on the thread that owns the sockets.
+
+#include "batch.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+
+int zz_sender_init(zz_sender* s, const void* node_id, size_t len) {
+    static const char log_write[] = "log-write";
+    memset(s, 0, sizeof(*s));
+    if ( zmq_msg_init_size(&s->node_id, len) != 0 )
+        return zmq_errno();
+    memcpy(zmq_msg_data(&s->node_id), node_id, len);
+    zmq_msg_init_size(&s->log_write, sizeof(log_write) - 1); // short enough to need no allocation
+    memcpy(zmq_msg_data(&s->log_write), log_write, sizeof(log_write) - 1);
+    zmq_msg_init(&s->format);
+    return 0;
+}
+
+void zz_sender_close(zz_sender* s) {
+    zmq_msg_close(&s->node_id);
+    zmq_msg_close(&s->log_write);
+    zmq_msg_close(&s->format);
+}
+
+// libzmq looks at a socket's mailbox only every so often while it sends. Asking
+// for its events makes it look now, so that room that a peer made is seen.
+static int has_input(void* socket, bool* yes) {
+    int events = 0;
+    size_t size = sizeof(events);
+    if ( zmq_getsockopt(socket, ZMQ_EVENTS, &events, &size) != 0 )
+        return zmq_errno();
+    *yes = (events & ZMQ_POLLIN) != 0;
+    return 0;
+}
+
+static void look_for_room(void* socket) {
+    bool ignored;
+    has_input(socket, &ignored);
+}
+
+// Sends one part and leaves *m closed or empty. 0 or errno.
+static int send_part(void* socket, zmq_msg_t* m, int flags) {
+    for ( ;; ) {
+        if ( zmq_msg_send(m, socket, flags | ZMQ_DONTWAIT) >= 0 )
+            return 0;
+        const int err = zmq_errno();
+        if ( err != EINTR ) {
+            zmq_msg_close(m);
+            return err;
+        }
+    }
+}
+
+static int send_copy(void* socket, zmq_msg_t* constant, int flags) {
+    zmq_msg_t m;
+    zmq_msg_init(&m);
+    zmq_msg_copy(&m, constant);
+    return send_part(socket, &m, flags);
+}
+
+static int send_bytes(void* socket, const void* data, size_t len, int flags) {
+    zmq_msg_t m;
+    if ( zmq_msg_init_size(&m, len) != 0 )
+        return zmq_errno();
+    if ( len )
+        memcpy(zmq_msg_data(&m), data, len);
+    return send_part(socket, &m, flags);
+}
+
+static int keep_format(zz_sender* s, const zz_record* r) {
+    if ( zmq_msg_size(&s->format) == r->format_len &&
+         memcmp(zmq_msg_data(&s->format), zz_record_format(r), r->format_len) == 0 )
+        return 0;
+
+    zmq_msg_close(&s->format);
+    if ( zmq_msg_init_size(&s->format, r->format_len) != 0 ) {
+        const int err = zmq_errno();
+        zmq_msg_init(&s->format);
+        return err;
+    }
+    memcpy(zmq_msg_data(&s->format), zz_record_format(r), r->format_len);
+    return 0;
+}
+
+// Parts 2 to 4. A socket that took part 1 takes these too, but for a failure.
+static int send_rest(void* socket, zz_sender* s, const zz_record* r) {
+    int err = send_copy(socket, &s->node_id, ZMQ_SNDMORE);
+    if ( ! err )
+        err = send_copy(socket, &s->format, ZMQ_SNDMORE);
+    if ( ! err )
+        err = send_bytes(socket, zz_record_payload(r), r->payload_len, 0);
+    return err;
+}
+
+static int send_control(void* xsub, const zz_record* r) {
+    zmq_msg_t m;
+    if ( zmq_msg_init_size(&m, r->topic_len + 1) != 0 )
+        return zmq_errno();
+    uint8_t* p = zmq_msg_data(&m);
+    p[0] = r->kind == ZZ_SUBSCRIBE ? 1 : 0;
+    memcpy(p + 1, zz_record_topic(r), r->topic_len);
+    return send_part(xsub, &m, 0);
+}
+
+int zz_send_events(zz_queue* q, void* xpub, void* xsub, zz_sender* s, uint32_t max, bool drop, zz_send_result* res) {
+    memset(res, 0, sizeof(*res));
+    bool looked = false;
+
+    for ( uint32_t i = 0; i < max; i++ ) {
+        const zz_record* r = zz_queue_peek(q);
+        if ( ! r )
+            return 0;
+
+        int err;
+        if ( r->kind == ZZ_EVENT ) {
+            err = keep_format(s, r);
+            if ( ! err )
+                err = send_bytes(xpub, zz_record_topic(r), r->topic_len, ZMQ_SNDMORE);
+            if ( err == EAGAIN && ! looked ) {
+                looked = true;
+                look_for_room(xpub);
+                err = send_bytes(xpub, zz_record_topic(r), r->topic_len, ZMQ_SNDMORE);
+            }
+            if ( err == EAGAIN ) {
+                if ( ! drop ) {
+                    res->blocked = 1;
+                    return 0;
+                }
+                res->dropped++;
+                err = 0;
+            }
+            else if ( ! err ) {
+                err = send_rest(xpub, s, r);
+                res->sent += err == 0;
+            }
+        }
+        else {
+            err = send_control(xsub, r);
+            res->controls++;
+        }
+
+        if ( err )
+            return err;
+        zz_queue_consume(q, r);
+    }
+
+    res->more = zz_queue_peek(q) != NULL;
+    return 0;
+}
+
+int zz_send_logs(zz_queue* q, void* push, zz_sender* s, uint32_t max, bool drop, zz_send_result* res) {
+    memset(res, 0, sizeof(*res));
+    bool looked = false;
+
+    for ( uint32_t i = 0; i < max; i++ ) {
+        const zz_record* r = zz_queue_peek(q);
+        if ( ! r )
+            return 0;
+
+        int err = keep_format(s, r);
+        if ( ! err )
+            err = send_copy(push, &s->log_write, ZMQ_SNDMORE);
+        if ( err == EAGAIN && ! looked ) {
+            looked = true;
+            look_for_room(push);
+            err = send_copy(push, &s->log_write, ZMQ_SNDMORE);
+        }
+        if ( err == EAGAIN ) {
+            if ( ! drop ) {
+                res->blocked = 1;
+                return 0;
+            }
+            res->dropped++;
+            err = 0;
+        }
+        else if ( ! err ) {
+            err = send_rest(push, s, r);
+            res->sent += err == 0;
+        }
+
+        if ( err )
+            return err;
+        zz_queue_consume(q, r);
+    }
+
+    res->more = zz_queue_peek(q) != NULL;
+    return 0;
+}
+
+enum { PARTS = 4 };
+
+// Receives one message: its first PARTS parts in m, the number of all in
+// *parts. The parts of a message arrive together, so that only the first can
+// be missing.
+static int recv_message(void* socket, zmq_msg_t* m, uint32_t* parts) {
+    *parts = 0;
+    for ( ;; ) {
+        zmq_msg_t extra;
+        zmq_msg_t* into = &extra;
+        if ( *parts < PARTS )
+            into = &m[*parts];
+        else
+            zmq_msg_init(&extra);
+
+        if ( zmq_msg_recv(into, socket, ZMQ_DONTWAIT) < 0 ) {
+            const int err = zmq_errno();
+            if ( into == &extra )
+                zmq_msg_close(&extra);
+            if ( err == EINTR )
+                continue;
+            return err;
+        }
+
+        ++*parts;
+        const bool more = zmq_msg_more(into);
+        if ( into == &extra )
+            zmq_msg_close(&extra);
+        if ( ! more )
+            return 0;
+    }
+}
+
+static void reset(zz_recv* r) {
+    r->taken = r->n = r->dropped = r->errors = r->bad_parts = 0;
+    r->full = r->more = false;
+    if ( r->max == 0 || r->max > ZZ_BATCH_MAX )
+        r->max = ZZ_BATCH_MAX;
+}
+
+static bool inbox_is_full(const zz_queue* inbox, const zz_recv* r) {
+    return r->bytes_max && zz_queue_bytes(inbox) + inbox->pending_bytes >= r->bytes_max;
+}
+
+static void malformed(zz_recv* r, uint32_t parts) {
+    r->errors++;
+    r->bad_parts = parts;
+}
+
+static int add(zz_queue* inbox, zz_recv* r, uint16_t kind, zmq_msg_t* topic, zmq_msg_t* format, zmq_msg_t* payload) {
+    const size_t topic_len = topic ? zmq_msg_size(topic) : 0;
+    const size_t format_len = zmq_msg_size(format);
+    const size_t payload_len = zmq_msg_size(payload);
+
+    if ( topic_len > ZZ_TOPIC_MAX || format_len > ZZ_FORMAT_MAX || payload_len > ZZ_PAYLOAD_MAX ) {
+        malformed(r, PARTS);
+        return 0;
+    }
+
+    zz_record* rec =
+        zz_queue_reserve(inbox, kind, (uint32_t)topic_len, (uint16_t)format_len, (uint32_t)payload_len);
+    if ( ! rec )
+        return ENOMEM;
+
+    uint8_t* p = (uint8_t*)(rec + 1);
+    if ( topic_len )
+        memcpy(p, zmq_msg_data(topic), topic_len);
+    memcpy(p + topic_len, zmq_msg_data(format), format_len);
+    memcpy(p + topic_len + format_len, zmq_msg_data(payload), payload_len);
+    r->records[r->n++] = rec;
+    return 0;
+}
+
+// Events and log batches: alike but for the bounds and the sender's check.
+static int recv_messages(void* socket, zz_queue* inbox, zz_recv* r, bool events) {
+    reset(r);
+
+    zmq_msg_t m[PARTS];
+    for ( int i = 0; i < PARTS; i++ )
+        zmq_msg_init(&m[i]);
+
+    int err = 0;
+    while ( r->taken < r->max ) {
+        const bool over = events && r->depth_max && zz_queue_depth(inbox, ZZ_CLASS_EVENT) + r->n >= r->depth_max;
+        if ( inbox_is_full(inbox, r) || (over && r->wait_for_room) ) {
+            r->full = true;
+            break;
+        }
+
+        uint32_t parts;
+        err = recv_message(socket, m, &parts);
+        if ( err )
+            break;
+        r->taken++;
+
+        if ( parts != PARTS )
+            malformed(r, parts);
+        else if ( events && zmq_msg_size(&m[1]) == r->self_len &&
+                  memcmp(zmq_msg_data(&m[1]), r->self, r->self_len) == 0 )
+            continue;
+        else if ( over )
+            r->dropped++;
+        else if ( (err = add(inbox, r, events ? ZZ_EVENT : ZZ_LOG, events ? &m[0] : NULL, &m[2], &m[3])) != 0 )
+            break;
+    }
+
+    r->more = r->taken == r->max;
+    for ( int i = 0; i < PARTS; i++ )
+        zmq_msg_close(&m[i]);
+    return err == EAGAIN ? 0 : err;
+}
+
+int zz_recv_events(void* xsub, zz_queue* inbox, zz_recv* r) { return recv_messages(xsub, inbox, r, true); }
+int zz_recv_logs(void* pull, zz_queue* inbox, zz_recv* r) { return recv_messages(pull, inbox, r, false); }
+
+int zz_recv_subscriptions(void* xpub, zz_queue* inbox, zz_recv* r) {
+    reset(r);
+
+    zmq_msg_t m[PARTS];
+    for ( int i = 0; i < PARTS; i++ )
+        zmq_msg_init(&m[i]);
+
+    int err = 0;
+    while ( r->taken < r->max ) {
+        uint32_t parts;
+        err = recv_message(xpub, m, &parts);
+        if ( err )
+            break;
+        r->taken++;
+
+        const size_t size = zmq_msg_size(&m[0]);
+        const uint8_t* data = zmq_msg_data(&m[0]);
+        if ( parts != 1 || size == 0 || data[0] > 1 || size - 1 > ZZ_TOPIC_MAX ) {
+            malformed(r, parts);
+            continue;
+        }
+
+        const uint16_t kind = data[0] ? ZZ_SUBSCRIPTION : ZZ_UNSUBSCRIPTION;
+        zz_record* rec = zz_queue_reserve(inbox, kind, (uint32_t)(size - 1), 0, 0);
+        if ( ! rec ) {
+            err = ENOMEM;
+            break;
+        }
+        memcpy(rec + 1, data + 1, size - 1);
+        r->records[r->n++] = rec;
+    }
+
+    r->more = r->taken == r->max;
+    for ( int i = 0; i < PARTS; i++ )
+        zmq_msg_close(&m[i]);
+    return err == EAGAIN ? 0 : err;
+}
+
+int zz_recv_monitor(void* pair, zz_queue* inbox, zz_recv* r) {
+    reset(r);
+
+    zmq_msg_t m[PARTS];
+    for ( int i = 0; i < PARTS; i++ )
+        zmq_msg_init(&m[i]);
+
+    int err = 0;
+    while ( r->taken < r->max ) {
+        uint32_t parts;
+        err = recv_message(pair, m, &parts);
+        if ( err )
+            break;
+        r->taken++;
+
+        // zmq_socket_monitor(3): a u16 event and a u32 value, unaligned; then the endpoint.
+        if ( parts != 2 || zmq_msg_size(&m[0]) < 6 || zmq_msg_size(&m[1]) > ZZ_TOPIC_MAX ) {
+            malformed(r, parts);
+            continue;
+        }
+
+        const uint8_t* data = zmq_msg_data(&m[0]);
+        uint16_t number;
+        uint32_t pair_of[2];
+        memcpy(&number, data, sizeof(number));
+        pair_of[0] = number;
+        memcpy(&pair_of[1], data + 2, sizeof(pair_of[1]));
+
+        const size_t len = zmq_msg_size(&m[1]);
+        zz_record* rec = zz_queue_reserve(inbox, ZZ_MONITOR, (uint32_t)len, 0, sizeof(pair_of));
+        if ( ! rec ) {
+            err = ENOMEM;
+            break;
+        }
+        memcpy(rec + 1, zmq_msg_data(&m[1]), len);
+        memcpy((uint8_t*)(rec + 1) + len, pair_of, sizeof(pair_of));
+        r->records[r->n++] = rec;
+    }
+
+    r->more = r->taken == r->max;
+    for ( int i = 0; i < PARTS; i++ )
+        zmq_msg_close(&m[i]);
+    return err == EAGAIN ? 0 : err;
+}
+
+void zz_inbox_commit(zz_queue* inbox, zz_waker* w) {
+    zz_queue_commit(inbox);
+    zz_waker_wake(w);
+}
+
+int zz_wait(zz_item* items, uint32_t n, zz_waker* w, zz_queue* a, zz_queue* b, int timeout_ms, uint32_t* ready) {
+    *ready = 0;
+
+    for ( uint32_t i = 0; i < n; i++ ) {
+        if ( ! items[i].ask )
+            continue;
+        items[i].ask = false;
+
+        bool yes = false;
+        const int err = has_input(items[i].socket, &yes);
+        if ( err && err != EINTR )
+            return err;
+        if ( yes || err )
+            *ready |= 1u << i;
+    }
+
+    if ( w ) {
+        zz_waker_prepare(w);
+        if ( (a && zz_queue_peek(a)) || (b && zz_queue_peek(b)) || *ready )
+            timeout_ms = 0;
+    }
+    else if ( *ready )
+        timeout_ms = 0;
+
+    struct pollfd fds[ZZ_ITEMS_MAX + 1];
+    for ( uint32_t i = 0; i < n; i++ )
+        fds[i] = (struct pollfd){.fd = items[i].fd, .events = POLLIN};
+    if ( w )
+        fds[n] = (struct pollfd){.fd = w->fd, .events = POLLIN};
+
+    const int rc = poll(fds, n + (w ? 1 : 0), timeout_ms);
+    const int err = errno;
+
+    if ( w ) {
+        zz_waker_cancel(w);
+        if ( rc > 0 && fds[n].revents )
+            zz_waker_clear(w);
+    }
+
+    if ( rc < 0 )
+        return err == EINTR ? 0 : err;
+
+    for ( uint32_t i = 0; i < n; i++ )
+        if ( fds[i].revents )
+            *ready |= 1u << i;
+    return 0;
+}
+
+void zz_forwarder_init(zz_forwarder* f, void* from, void* to) {
+    memset(f, 0, sizeof(*f));
+    f->from = from;
+    f->to = to;
+    zmq_msg_init(&f->part);
+}
+
+void zz_forwarder_close(zz_forwarder* f) { zmq_msg_close(&f->part); }
+
+static void grow(_Atomic(uint64_t)* counter, uint64_t by) {
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + by, memory_order_relaxed);
+}
+
+int zz_forward(zz_forwarder* f, uint32_t max, _Atomic(uint64_t)* messages_in, _Atomic(uint64_t)* bytes_in,
+               _Atomic(uint64_t)* messages_out, _Atomic(uint64_t)* bytes_out, uint32_t* moved, bool* blocked) {
+    uint64_t in = 0, in_bytes = 0, out = 0, out_bytes = 0;
+    int err = 0;
+    *moved = 0;
+    *blocked = false;
+    if ( f->holding )
+        look_for_room(f->to);
+
+    while ( *moved < max ) {
+        if ( ! f->holding ) {
+            if ( zmq_msg_recv(&f->part, f->from, ZMQ_DONTWAIT) < 0 ) {
+                err = zmq_errno();
+                if ( err == EINTR )
+                    continue;
+                break;
+            }
+            f->holding = true;
+            f->holding_more = zmq_msg_more(&f->part);
+            in_bytes += zmq_msg_size(&f->part);
+            in += ! f->holding_more;
+        }
+
+        const size_t size = zmq_msg_size(&f->part);
+        if ( zmq_msg_send(&f->part, f->to, ZMQ_DONTWAIT | (f->holding_more ? ZMQ_SNDMORE : 0)) < 0 ) {
+            err = zmq_errno();
+            if ( err == EINTR )
+                continue;
+            if ( err == EAGAIN )
+                *blocked = true;
+            break;
+        }
+
+        f->holding = false;
+        out_bytes += size;
+        if ( ! f->holding_more ) {
+            out++;
+            ++*moved;
+        }
+    }
+
+    grow(messages_in, in);
+    grow(bytes_in, in_bytes);
+    grow(messages_out, out);
+    grow(bytes_out, out_bytes);
+    return err == EAGAIN ? 0 : err;
+}

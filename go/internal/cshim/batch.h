@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * batch.h - whole batches between libzmq sockets and zz_queues, one call each.
+ *
+ * Runs on the thread that owns the sockets: a node's engine, or a broker. No
+ * call here blocks, but zz_wait() up to its timeout. A result is 0, or the
+ * errno of the failure; ETERM means that the context was shut down.
+ *
+ * Edge rule (zmq_getsockopt(3), ZMQ_FD): a socket's descriptor may be quiet
+ * although messages wait, if some other call on the socket took the news. So a
+ * socket may be left to poll() only after a receive on it gave EAGAIN and
+ * nothing was sent on it since; otherwise zz_wait() must be told to ask.
+ */
+#ifndef ZEEKZMQ_BATCH_H
+#define ZEEKZMQ_BATCH_H
+
+#include <zmq.h>
+
+#include "zeekzmq.h"
+
+/* Most messages that one receive call takes. */
+enum { ZZ_BATCH_MAX = 256 };
+
+/* What never changes from one message to the next, kept as libzmq messages so
+ * that sending a copy costs no allocation. */
+typedef struct zz_sender {
+    zmq_msg_t node_id;
+    zmq_msg_t log_write; /* part 1 of every log batch */
+    zmq_msg_t format;    /* the format sent last */
+} zz_sender;
+
+int zz_sender_init(zz_sender* s, const void* node_id, size_t len);
+void zz_sender_close(zz_sender* s);
+
+typedef struct zz_send_result {
+    uint32_t sent;    /* events or log batches handed to libzmq */
+    uint32_t dropped; /* at the high-water mark, and consumed since drop was set */
+    uint32_t controls;
+    uint32_t blocked; /* the oldest record met the high-water mark and was left, since drop was not set */
+    uint32_t more;    /* max was reached: there may be more */
+} zz_send_result;
+
+/* Sends up to max records of events_out: events to xpub, subscriptions to
+ * xsub. */
+int zz_send_events(zz_queue* q, void* xpub, void* xsub, zz_sender* s, uint32_t max, bool drop, zz_send_result* res);
+
+/* Sends up to max log batches of logs_out to push. */
+int zz_send_logs(zz_queue* q, void* push, zz_sender* s, uint32_t max, bool drop, zz_send_result* res);
+
+/* A receive call's bounds, and what came of it. The records it made are in
+ * records, uncommitted: the caller checks them, then zz_inbox_commit(). */
+typedef struct zz_recv {
+    /* Set by the caller. */
+    uint32_t max;             /* messages to take at most; capped at ZZ_BATCH_MAX */
+    uint64_t depth_max;       /* events: drop while the inbox holds this many; 0: no bound */
+    uint64_t bytes_max;       /* stop while the inbox holds this many bytes; 0: no bound */
+    const uint8_t* self;      /* messages from this node id are ours, and ignored */
+    size_t self_len;
+    bool wait_for_room;       /* at depth_max, stop instead of dropping */
+
+    /* Set by the call. */
+    uint32_t taken;    /* messages taken off the socket, whatever became of them */
+    uint32_t n;        /* records made */
+    uint32_t dropped;  /* at depth_max */
+    uint32_t errors;   /* wrong number of parts, or a part longer than a record can hold */
+    uint32_t bad_parts; /* of the last of these: its number of parts */
+    bool full;         /* stopped at a bound with messages perhaps waiting */
+    bool more;         /* stopped at max */
+    zz_record* records[ZZ_BATCH_MAX];
+} zz_recv;
+
+int zz_recv_events(void* xsub, zz_queue* inbox, zz_recv* r);
+int zz_recv_logs(void* pull, zz_queue* inbox, zz_recv* r);
+int zz_recv_subscriptions(void* xpub, zz_queue* inbox, zz_recv* r);
+int zz_recv_monitor(void* pair, zz_queue* inbox, zz_recv* r);
+
+/* Commits what the receive calls made and wakes the host if it sleeps. */
+void zz_inbox_commit(zz_queue* inbox, zz_waker* w);
+
+/* One socket of a wait. */
+typedef struct zz_item {
+    void* socket;
+    int fd; /* ZMQ_FD */
+    bool ask; /* see the edge rule; reset by zz_wait() */
+} zz_item;
+
+enum { ZZ_ITEMS_MAX = 16 };
+
+/* Waits up to timeout_ms (negative: no bound) for news on items, for a record
+ * in a or b (either may be NULL), or for w to be written. Bit i of *ready is
+ * set for news on item i, which may turn out to be none. */
+int zz_wait(zz_item* items, uint32_t n, zz_waker* w, zz_queue* a, zz_queue* b, int timeout_ms, uint32_t* ready);
+
+/* A broker's forwarding in one direction. */
+typedef struct zz_forwarder {
+    void* from;
+    void* to;
+    bool holding;    /* part holds a part of a message that to had no room for */
+    bool holding_more;
+    zmq_msg_t part;
+} zz_forwarder;
+
+void zz_forwarder_init(zz_forwarder* f, void* from, void* to);
+void zz_forwarder_close(zz_forwarder* f);
+
+/* Forwards up to max messages. *moved is how many, *blocked whether one waits
+ * for room. The counters are those of zz_broker_stats for this direction. */
+int zz_forward(zz_forwarder* f, uint32_t max, _Atomic(uint64_t)* messages_in, _Atomic(uint64_t)* bytes_in,
+               _Atomic(uint64_t)* messages_out, _Atomic(uint64_t)* bytes_out, uint32_t* moved, bool* blocked);
+
+#endif

@@ -1,0 +1,456 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package cshim
+
+/*
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include "batch.h"
+
+// zmq_setsockopt and friends report by zmq_errno(), which a goroutine could
+// lose between two calls: hand it over with the result.
+static void* ctx_new(int* err) { void* p = zmq_ctx_new(); *err = p ? 0 : zmq_errno(); return p; }
+static int ctx_set(void* ctx, int opt, int v) { return zmq_ctx_set(ctx, opt, v) ? zmq_errno() : 0; }
+static int ctx_term(void* ctx) { return zmq_ctx_term(ctx) ? zmq_errno() : 0; }
+static void* sock_new(void* ctx, int type, int* err) {
+	void* p = zmq_socket(ctx, type);
+	*err = p ? 0 : zmq_errno();
+	return p;
+}
+static int sock_set(void* s, int opt, const void* v, size_t n) { return zmq_setsockopt(s, opt, v, n) ? zmq_errno() : 0; }
+static int sock_set_int(void* s, int opt, int v) { return sock_set(s, opt, &v, sizeof(v)); }
+static int sock_set_int64(void* s, int opt, int64_t v) { return sock_set(s, opt, &v, sizeof(v)); }
+static int sock_bind(void* s, const char* e) { return zmq_bind(s, e) ? zmq_errno() : 0; }
+static int sock_connect(void* s, const char* e) { return zmq_connect(s, e) ? zmq_errno() : 0; }
+static int sock_monitor(void* s, const char* e) { return zmq_socket_monitor(s, e, ZMQ_EVENT_ALL) ? zmq_errno() : 0; }
+static int sock_fd(void* s, int* fd) {
+	size_t n = sizeof(*fd);
+	return zmq_getsockopt(s, ZMQ_FD, fd, &n) ? zmq_errno() : 0;
+}
+static int sock_last_endpoint(void* s, char* buf, size_t n) {
+	return zmq_getsockopt(s, ZMQ_LAST_ENDPOINT, buf, &n) ? zmq_errno() : 0;
+}
+static int sock_send(void* s, const void* p, size_t n, int flags) {
+	return zmq_send(s, p, n, flags) < 0 ? zmq_errno() : 0;
+}
+static int sock_recv(void* s, zmq_msg_t* m) { return zmq_msg_recv(m, s, ZMQ_DONTWAIT) < 0 ? zmq_errno() : 0; }
+static void prctl_name(const char* name) { prctl(PR_SET_NAME, name, 0, 0, 0); }
+static zz_waker* waker_new(void) {
+	zz_waker* w = calloc(1, sizeof(*w));
+	if ( w && ! zz_waker_init(w) ) {
+		free(w);
+		w = NULL;
+	}
+	return w;
+}
+static void waker_wake_always(zz_waker* w) {
+	atomic_store(&w->waiting, 1);
+	zz_waker_wake(w);
+}
+static int forward_to_backend(zz_forwarder* f, uint32_t max, zz_broker_stats* s, uint32_t* moved, bool* blocked) {
+	return zz_forward(f, max, &s->frontend_messages_received, &s->frontend_bytes_received, &s->backend_messages_sent,
+	                  &s->backend_bytes_sent, moved, blocked);
+}
+static int forward_to_frontend(zz_forwarder* f, uint32_t max, zz_broker_stats* s, uint32_t* moved, bool* blocked) {
+	return zz_forward(f, max, &s->backend_messages_received, &s->backend_bytes_received, &s->frontend_messages_sent,
+	                  &s->frontend_bytes_sent, moved, blocked);
+}
+*/
+import "C"
+
+import (
+	"fmt"
+	"syscall"
+	"unsafe"
+)
+
+// zmqError is an errno that libzmq gave, with libzmq's text: it has numbers of
+// its own.
+type zmqError syscall.Errno
+
+func (e zmqError) Error() string { return C.GoString(C.zmq_strerror(C.int(e))) }
+
+// Is makes errors.Is work against syscall.Errno.
+func (e zmqError) Is(target error) bool { return error(syscall.Errno(e)) == target }
+
+// ErrTerm says that the context was shut down.
+const ErrTerm = zmqError(C.ETERM)
+
+// ErrAgain says that there is nothing to receive, or no room to send.
+const ErrAgain = zmqError(C.EAGAIN)
+
+func errno(rc C.int) error {
+	if rc == 0 {
+		return nil
+	}
+	return zmqError(rc)
+}
+
+// Context is a libzmq context.
+type Context struct{ ptr unsafe.Pointer }
+
+// NewContext makes a context with so many I/O threads.
+func NewContext(ioThreads int) (*Context, error) {
+	var rc C.int
+	ptr := C.ctx_new(&rc)
+	if ptr == nil {
+		return nil, errno(rc)
+	}
+	c := &Context{ptr}
+	if err := errno(C.ctx_set(ptr, C.ZMQ_IO_THREADS, C.int(ioThreads))); err != nil {
+		c.Term()
+		return nil, err
+	}
+	// A node has up to 11 sockets and a process may hold hundreds of nodes, one
+	// for each WebSocket client. Unused slots cost 8 bytes.
+	C.ctx_set(ptr, C.ZMQ_MAX_SOCKETS, 16384)
+	return c, nil
+}
+
+// Shutdown makes every call on the context's sockets fail with [ErrTerm]. Any
+// goroutine.
+func (c *Context) Shutdown() { C.zmq_ctx_shutdown(c.ptr) }
+
+// Term waits until all sockets are closed and what they had to send is sent or
+// their linger times are over, then frees the context.
+func (c *Context) Term() error {
+	for {
+		if rc := C.ctx_term(c.ptr); rc != C.EINTR {
+			return errno(rc)
+		}
+	}
+}
+
+// SocketType is a ZMQ_* socket type.
+type SocketType int
+
+// The types of sockets that nodes and brokers have.
+const (
+	XPub SocketType = C.ZMQ_XPUB
+	XSub SocketType = C.ZMQ_XSUB
+	Push SocketType = C.ZMQ_PUSH
+	Pull SocketType = C.ZMQ_PULL
+	Pair SocketType = C.ZMQ_PAIR
+	Rep  SocketType = C.ZMQ_REP
+)
+
+// Option is an integer socket option of zmq_setsockopt(3).
+type Option int
+
+// The integer options in use.
+const (
+	Linger       Option = C.ZMQ_LINGER
+	SndHWM       Option = C.ZMQ_SNDHWM
+	RcvHWM       Option = C.ZMQ_RCVHWM
+	SndBuf       Option = C.ZMQ_SNDBUF
+	RcvBuf       Option = C.ZMQ_RCVBUF
+	Immediate    Option = C.ZMQ_IMMEDIATE
+	IPv6         Option = C.ZMQ_IPV6
+	XPubNoDrop   Option = C.ZMQ_XPUB_NODROP
+	XPubVerbose  Option = C.ZMQ_XPUB_VERBOSE
+	XPubVerboser Option = C.ZMQ_XPUB_VERBOSER
+	CurveServer  Option = C.ZMQ_CURVE_SERVER
+	HandshakeIvl Option = C.ZMQ_HANDSHAKE_IVL
+	ReconnectIvl Option = C.ZMQ_RECONNECT_IVL
+	ReconnectMax Option = C.ZMQ_RECONNECT_IVL_MAX
+	MaxMsgSize   Option = C.ZMQ_MAXMSGSIZE
+)
+
+// KeyOption is an option whose value is a key.
+type KeyOption int
+
+// The keys of CURVE, as Z85 text of 40 characters.
+const (
+	CurvePublicKey KeyOption = C.ZMQ_CURVE_PUBLICKEY
+	CurveSecretKey KeyOption = C.ZMQ_CURVE_SECRETKEY
+	CurveServerKey KeyOption = C.ZMQ_CURVE_SERVERKEY
+)
+
+// Socket is a libzmq socket.
+type Socket struct {
+	ptr unsafe.Pointer
+	fd  int
+}
+
+// NewSocket makes a socket.
+func (c *Context) NewSocket(t SocketType) (*Socket, error) {
+	var rc C.int
+	ptr := C.sock_new(c.ptr, C.int(t), &rc)
+	if ptr == nil {
+		return nil, errno(rc)
+	}
+	s := &Socket{ptr: ptr}
+	var fd C.int
+	if rc := C.sock_fd(ptr, &fd); rc != 0 {
+		s.Close()
+		return nil, errno(rc)
+	}
+	s.fd = int(fd)
+	return s, nil
+}
+
+// Close closes the socket; what it has to send lingers in its context. Closing
+// a nil socket does nothing.
+func (s *Socket) Close() {
+	if s != nil {
+		C.zmq_close(s.ptr)
+	}
+}
+
+// Set sets an integer option.
+func (s *Socket) Set(o Option, v int) error {
+	if o == MaxMsgSize {
+		return errno(C.sock_set_int64(s.ptr, C.int(o), C.int64_t(v)))
+	}
+	return errno(C.sock_set_int(s.ptr, C.int(o), C.int(v)))
+}
+
+// SetKey sets a key, given as Z85 text.
+func (s *Socket) SetKey(o KeyOption, z85 string) error {
+	c := C.CString(z85)
+	defer C.free(unsafe.Pointer(c))
+	return errno(C.sock_set(s.ptr, C.int(o), unsafe.Pointer(c), C.size_t(len(z85)+1)))
+}
+
+// Bind listens on an endpoint.
+func (s *Socket) Bind(endpoint string) error {
+	c := C.CString(endpoint)
+	defer C.free(unsafe.Pointer(c))
+	return errno(C.sock_bind(s.ptr, c))
+}
+
+// Connect connects to an endpoint. That succeeds whether or not somebody
+// listens there.
+func (s *Socket) Connect(endpoint string) error {
+	c := C.CString(endpoint)
+	defer C.free(unsafe.Pointer(c))
+	return errno(C.sock_connect(s.ptr, c))
+}
+
+// LastEndpoint returns the endpoint bound or connected last, with the port that
+// the system chose.
+func (s *Socket) LastEndpoint() (string, error) {
+	var buf [256]C.char
+	if rc := C.sock_last_endpoint(s.ptr, &buf[0], C.size_t(len(buf))); rc != 0 {
+		return "", errno(rc)
+	}
+	return C.GoString(&buf[0]), nil
+}
+
+// Monitor returns a PAIR on which the socket's events can be received.
+func (s *Socket) Monitor(c *Context, name string) (*Socket, error) {
+	addr := C.CString(fmt.Sprintf("inproc://monitor-%s-%p", name, s.ptr))
+	defer C.free(unsafe.Pointer(addr))
+	if rc := C.sock_monitor(s.ptr, addr); rc != 0 {
+		return nil, errno(rc)
+	}
+	pair, err := c.NewSocket(Pair)
+	if err != nil {
+		return nil, err
+	}
+	pair.Set(Linger, 0)
+	if rc := C.sock_connect(pair.ptr, addr); rc != 0 {
+		pair.Close()
+		return nil, errno(rc)
+	}
+	return pair, nil
+}
+
+// Recv receives one message, not waiting for it: [ErrAgain] if there is none.
+// Not for hot paths.
+func (s *Socket) Recv() ([][]byte, error) {
+	m := (*C.zmq_msg_t)(C.malloc(C.sizeof_zmq_msg_t))
+	defer C.free(unsafe.Pointer(m))
+	var parts [][]byte
+	for {
+		C.zmq_msg_init(m)
+		if rc := C.sock_recv(s.ptr, m); rc != 0 {
+			C.zmq_msg_close(m)
+			if rc == C.EINTR {
+				continue
+			}
+			return nil, errno(rc)
+		}
+		parts = append(parts, C.GoBytes(C.zmq_msg_data(m), C.int(C.zmq_msg_size(m))))
+		more := C.zmq_msg_more(m) != 0
+		C.zmq_msg_close(m)
+		if !more {
+			return parts, nil
+		}
+	}
+}
+
+// Send sends one message, not waiting for room. Not for hot paths.
+func (s *Socket) Send(parts [][]byte) error {
+	for i, p := range parts {
+		flags := C.int(C.ZMQ_DONTWAIT)
+		if i < len(parts)-1 {
+			flags |= C.ZMQ_SNDMORE
+		}
+		for {
+			rc := C.sock_send(s.ptr, unsafe.Pointer(unsafe.SliceData(p)), C.size_t(len(p)), flags)
+			if rc == C.EINTR {
+				continue
+			}
+			if rc != 0 {
+				return errno(rc)
+			}
+			break
+		}
+	}
+	return nil
+}
+
+// Z85Decode returns the 32 bytes of a key of 40 characters.
+func Z85Decode(text string) ([]byte, error) {
+	if len(text) != 40 {
+		return nil, fmt.Errorf("a key is 40 characters of Z85, this has %d", len(text))
+	}
+	c := C.CString(text)
+	defer C.free(unsafe.Pointer(c))
+	var key [32]C.uint8_t
+	if C.zmq_z85_decode(&key[0], c) == nil {
+		return nil, fmt.Errorf("not Z85")
+	}
+	return C.GoBytes(unsafe.Pointer(&key[0]), 32), nil
+}
+
+// Keypair makes a CURVE key pair, as Z85 text of 40 characters each.
+func Keypair() (public, secret string, err error) {
+	var p, s [41]C.char
+	if C.zmq_curve_keypair(&p[0], &s[0]) != 0 {
+		return "", "", fmt.Errorf("libzmq was built without CURVE")
+	}
+	return C.GoString(&p[0]), C.GoString(&s[0]), nil
+}
+
+// SetThreadName names the calling thread, up to 15 bytes.
+func SetThreadName(name string) {
+	c := C.CString(name)
+	defer C.free(unsafe.Pointer(c))
+	C.prctl_name(c)
+}
+
+// Poller waits for news on sockets, on a waker, and on a channel's outbound
+// queues. Its items are numbered in the order in which they were added.
+type Poller struct {
+	items *[C.ZZ_ITEMS_MAX]C.zz_item
+	n     int
+	w     *C.zz_waker
+	own   bool
+	a, b  *C.zz_queue
+	ready *C.uint32_t
+}
+
+func newPoller() *Poller {
+	return &Poller{
+		items: (*[C.ZZ_ITEMS_MAX]C.zz_item)(C.calloc(C.ZZ_ITEMS_MAX, C.sizeof_zz_item)),
+		ready: (*C.uint32_t)(C.calloc(1, C.sizeof_uint32_t)),
+	}
+}
+
+// NewPoller makes a poller that also wakes for the channel's outbound queues
+// and for [Channel.Stop].
+func NewPoller(ch *Channel) *Poller {
+	p := newPoller()
+	p.w, p.a, p.b = ch.engineWaker(), ch.eventsOut(), ch.logsOut()
+	return p
+}
+
+// NewWakePoller makes a poller that also wakes for [Poller.Wake].
+func NewWakePoller() (*Poller, error) {
+	p := newPoller()
+	w, err := C.waker_new()
+	if w == nil {
+		p.Close()
+		return nil, err
+	}
+	p.w, p.own = w, true
+	return p, nil
+}
+
+// Wake ends a wait. Any goroutine; pollers of [NewWakePoller] only.
+func (p *Poller) Wake() { C.waker_wake_always(p.w) }
+
+// Add adds a socket and returns its bit in the result of Wait.
+func (p *Poller) Add(s *Socket) uint32 {
+	p.items[p.n] = C.zz_item{socket: s.ptr, fd: C.int(s.fd), ask: true}
+	p.n++
+	return 1 << (p.n - 1)
+}
+
+// Ask makes the next wait ask the sockets of these bits whether messages wait,
+// which is due after something was sent on them.
+func (p *Poller) Ask(bits uint32) {
+	for i := 0; i < p.n; i++ {
+		if bits&(1<<i) != 0 {
+			p.items[i].ask = true
+		}
+	}
+}
+
+// Wait waits up to timeoutMs milliseconds, without bound if negative, and
+// returns the bits of the sockets on which messages may wait.
+func (p *Poller) Wait(timeoutMs int) (uint32, error) {
+	rc := C.zz_wait(&p.items[0], C.uint32_t(p.n), p.w, p.a, p.b, C.int(timeoutMs), p.ready)
+	return uint32(*p.ready), errno(rc)
+}
+
+// Close frees the poller, not its sockets.
+func (p *Poller) Close() {
+	C.free(unsafe.Pointer(p.items))
+	C.free(unsafe.Pointer(p.ready))
+	if p.own {
+		C.zz_waker_destroy(p.w)
+		C.free(unsafe.Pointer(p.w))
+	}
+}
+
+// Forwarder moves messages between a broker's sockets.
+type Forwarder struct {
+	c         *C.zz_forwarder
+	stats     *C.zz_broker_stats
+	toBackend bool
+	moved     *C.uint32_t
+	blocked   *C.bool
+}
+
+// NewForwarder makes a forwarder for one direction: from the frontend (the
+// XSUB that nodes publish to) to the backend, or back.
+func NewForwarder(from, to *Socket, stats *BrokerStats, toBackend bool) *Forwarder {
+	f := &Forwarder{
+		c:         (*C.zz_forwarder)(C.calloc(1, C.sizeof_zz_forwarder)),
+		stats:     (*C.zz_broker_stats)(unsafe.Pointer(stats)),
+		toBackend: toBackend,
+		moved:     (*C.uint32_t)(C.calloc(1, C.sizeof_uint32_t)),
+		blocked:   (*C.bool)(C.calloc(1, C.sizeof_bool)),
+	}
+	C.zz_forwarder_init(f.c, from.ptr, to.ptr)
+	return f
+}
+
+// Forward moves up to max messages and says how many it moved and whether one
+// is held back for want of room.
+func (f *Forwarder) Forward(max int) (moved int, blocked bool, err error) {
+	var rc C.int
+	if f.toBackend {
+		rc = C.forward_to_backend(f.c, C.uint32_t(max), f.stats, f.moved, f.blocked)
+	} else {
+		rc = C.forward_to_frontend(f.c, C.uint32_t(max), f.stats, f.moved, f.blocked)
+	}
+	return int(*f.moved), bool(*f.blocked), errno(rc)
+}
+
+// Close frees the forwarder, not its sockets.
+func (f *Forwarder) Close() {
+	C.zz_forwarder_close(f.c)
+	C.free(unsafe.Pointer(f.c))
+	C.free(unsafe.Pointer(f.moved))
+	C.free(unsafe.Pointer(f.blocked))
+}
+
+// NewBrokerStats allocates counters in C memory, which the broker's thread
+// writes; they are never freed.
+func NewBrokerStats() *BrokerStats {
+	return (*BrokerStats)(C.calloc(1, C.sizeof_zz_broker_stats))
+}

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+// Package options is the table of what can be set, in one place for the engine,
+// the broker and the programs: every option has the name that it has in Zeek's
+// Cluster::Backend::ZeroMQ module, its default, its unit and its range.
+package options
+
+import (
+	"fmt"
+	"math"
+	"reflect"
+	"strconv"
+	"strings"
+)
+
+// Options are the settings of a node or a broker. The tag opt is the name;
+// default, min, max and unit are what they say; secret values never appear in
+// an error or a log. Integers without bounds are 32-bit, as libzmq's are.
+type Options struct {
+	// NodeID signs every message of the node. No default: every process needs
+	// one of its own.
+	NodeID string `opt:"node_id"`
+
+	// Endpoints, as in zmq_tcp(7) and zmq_ipc(7).
+	ConnectXPubEndpoint string   `opt:"connect_xpub_endpoint" default:"tcp://127.0.0.1:5556"`
+	ConnectXSubEndpoint string   `opt:"connect_xsub_endpoint" default:"tcp://127.0.0.1:5555"`
+	ConnectLogEndpoints []string `opt:"connect_log_endpoints"`
+	ListenXPubEndpoint  string   `opt:"listen_xpub_endpoint" default:"tcp://127.0.0.1:5555"`
+	ListenXSubEndpoint  string   `opt:"listen_xsub_endpoint" default:"tcp://127.0.0.1:5556"`
+	ListenLogEndpoint   string   `opt:"listen_log_endpoint"`
+	IPv6                bool     `opt:"ipv6"`
+
+	// Whether reaching a high-water mark is noticed (T) or drops in silence (F).
+	ConnectXPubNoDrop bool `opt:"connect_xpub_nodrop" default:"T"`
+	ListenXPubNoDrop  bool `opt:"listen_xpub_nodrop" default:"T"`
+
+	// How long unsent messages are kept at the end; -1: until sent.
+	LingerMs int `opt:"linger_ms" default:"500" min:"-1" unit:"ms"`
+
+	// High-water marks in messages, 0: none. Kernel buffers in bytes, -1: the
+	// system's.
+	XPubSndHWM   int    `opt:"xpub_sndhwm" default:"1000" min:"0" unit:"messages"`
+	XPubSndBuf   int    `opt:"xpub_sndbuf" default:"-1" min:"-1" unit:"bytes"`
+	XSubRcvHWM   int    `opt:"xsub_rcvhwm" default:"1000" min:"0" unit:"messages"`
+	XSubRcvBuf   int    `opt:"xsub_rcvbuf" default:"-1" min:"-1" unit:"bytes"`
+	OnloopHWM    uint64 `opt:"onloop_queue_hwm" default:"10000" unit:"events"`
+	LogImmediate bool   `opt:"log_immediate"`
+	LogSndHWM    int    `opt:"log_sndhwm" default:"1000" min:"0" unit:"batches"`
+	LogSndBuf    int    `opt:"log_sndbuf" default:"-1" min:"-1" unit:"bytes"`
+	LogRcvHWM    int    `opt:"log_rcvhwm" default:"1000" min:"0" unit:"batches"`
+	LogRcvBuf    int    `opt:"log_rcvbuf" default:"-1" min:"-1" unit:"bytes"`
+
+	// A longer message ends the connection that brought it; 0: no bound.
+	MaxMessageSize uint64 `opt:"max_message_size" default:"134217728" max:"9223372036854775807" unit:"bytes"`
+
+	// Messages taken from one socket before the next; 0: as many as there are.
+	PollMaxMessages uint64 `opt:"poll_max_messages" default:"100" unit:"messages"`
+
+	// I/O threads of a broker.
+	ProxyIOThreads uint64 `opt:"proxy_io_threads" default:"2" min:"1" max:"64" unit:"threads"`
+
+	DebugFlags uint64 `opt:"debug_flags"`
+
+	// CURVE keys, Z85 text of 40 characters; empty: none.
+	CurveServerPublicKey string `opt:"curve_server_publickey"`
+	CurveServerSecretKey string `opt:"curve_server_secretkey" secret:"1"`
+	CurveClientPublicKey string `opt:"curve_client_publickey"`
+	CurveClientSecretKey string `opt:"curve_client_secretkey" secret:"1"`
+
+	// The Go runtime: threads that run Go at a time, GOGC (negative: off), and
+	// a soft limit of memory (0: none).
+	EngineThreads     uint64 `opt:"engine_threads" default:"3" min:"1" max:"64" unit:"threads"`
+	EngineGCPercent   int    `opt:"engine_gc_percent" default:"100" unit:"percent"`
+	EngineMemoryLimit uint64 `opt:"engine_memory_limit" max:"9223372036854775807" unit:"bytes"`
+}
+
+// Bits of debug_flags.
+const (
+	DebugPoll   = 1       // what the engine's poll returned
+	DebugThread = 2       // the engine's thread starting and ending
+	DebugPanic  = 1 << 30 // for tests: panic at the first event sent
+)
+
+// Default returns the options with their defaults.
+func Default() Options {
+	var o Options
+	v := reflect.ValueOf(&o).Elem()
+	for i := range v.NumField() {
+		if d := v.Type().Field(i).Tag.Get("default"); d != "" {
+			if err := set(v.Field(i), v.Type().Field(i), d); err != nil {
+				panic(err)
+			}
+		}
+	}
+	return o
+}
+
+// Error is a value that an option cannot take.
+type Error struct {
+	Name, Value, Want string
+}
+
+func (e *Error) Error() string {
+	return fmt.Sprintf("%s %q: must be %s", e.Name, e.Value, e.Want)
+}
+
+// Set sets an option from text: integers in decimal, booleans "T" or "F". An
+// option that is a list takes one more element with each call.
+func (o *Options) Set(name, value string) error {
+	v := reflect.ValueOf(o).Elem()
+	for i := range v.NumField() {
+		if f := v.Type().Field(i); f.Tag.Get("opt") == name {
+			return set(v.Field(i), f, value)
+		}
+	}
+	return fmt.Errorf("there is no option %q", name)
+}
+
+func set(v reflect.Value, f reflect.StructField, text string) error {
+	bad := func(want string) error {
+		shown := text
+		if f.Tag.Get("secret") != "" {
+			shown = "(hidden)"
+		}
+		return &Error{f.Tag.Get("opt"), shown, want}
+	}
+
+	switch v.Kind() {
+	case reflect.String:
+		if strings.IndexByte(text, 0) >= 0 {
+			return bad("text without a NUL byte")
+		}
+		v.SetString(text)
+	case reflect.Slice:
+		if strings.IndexByte(text, 0) >= 0 {
+			return bad("text without a NUL byte")
+		}
+		v.Set(reflect.Append(v, reflect.ValueOf(text)))
+	case reflect.Bool:
+		if text != "T" && text != "F" {
+			return bad("T or F")
+		}
+		v.SetBool(text == "T")
+	case reflect.Int:
+		lo, hi := int64(bound(f, "min", math.MinInt32)), int64(bound(f, "max", math.MaxInt32))
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || n < lo || n > hi {
+			return bad(fmt.Sprintf("an integer from %d to %d%s", lo, hi, unit(f)))
+		}
+		v.SetInt(n)
+	case reflect.Uint64:
+		lo, hi := uint64(bound(f, "min", 0)), uint64(math.MaxUint64)
+		if m := f.Tag.Get("max"); m != "" {
+			hi, _ = strconv.ParseUint(m, 10, 64)
+		}
+		n, err := strconv.ParseUint(text, 10, 64)
+		if err != nil || n < lo || n > hi {
+			return bad(fmt.Sprintf("an integer from %d to %d%s", lo, hi, unit(f)))
+		}
+		v.SetUint(n)
+	}
+	return nil
+}
+
+func bound(f reflect.StructField, tag string, otherwise int64) int64 {
+	if n, err := strconv.ParseInt(f.Tag.Get(tag), 10, 64); err == nil {
+		return n
+	}
+	return otherwise
+}
+
+func unit(f reflect.StructField) string {
+	if u := f.Tag.Get("unit"); u != "" {
+		return " " + u
+	}
+	return ""
+}
+
+// CurveClient says that connections are to be encrypted: the keys for it are
+// all there.
+func (o *Options) CurveClient() bool {
+	return o.CurveServerPublicKey != "" && o.CurveClientPublicKey != "" && o.CurveClientSecretKey != ""
+}
+
+// CurveServer says that listening sockets are to be encrypted, and that clients
+// need the public key that the options name.
+func (o *Options) CurveServer() bool {
+	return o.CurveServerSecretKey != "" && o.CurveClientPublicKey != ""
+}
+
+// CheckKeys says which key is not Z85 text of 40 characters.
+func (o *Options) CheckKeys() error {
+	for _, k := range []struct{ name, value string }{
+		{"curve_server_publickey", o.CurveServerPublicKey},
+		{"curve_server_secretkey", o.CurveServerSecretKey},
+		{"curve_client_publickey", o.CurveClientPublicKey},
+		{"curve_client_secretkey", o.CurveClientSecretKey},
+	} {
+		if k.value == "" {
+			continue
+		}
+		if len(k.value) != 40 {
+			return fmt.Errorf("%s: a key is 40 characters of Z85, this has %d", k.name, len(k.value))
+		}
+		if i := strings.IndexFunc(k.value, func(r rune) bool { return !strings.ContainsRune(z85, r) }); i >= 0 {
+			return fmt.Errorf("%s: a key is 40 characters of Z85, character %d is none", k.name, i+1)
+		}
+	}
+	return nil
+}
+
+const z85 = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#"

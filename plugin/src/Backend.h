@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The cluster backend that Zeek sees. Zeek calls everything here on its main
+// thread; none of it waits for the network, but Terminate(), and SpawnBroker()
+// and Init() for their sockets.
+
+#pragma once
+
+#include <zeek/cluster/Backend.h>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "Options.h"
+#include "zeekzmq.h"
+
+namespace zeekzmq {
+
+class Inbox;
+
+class Backend : public zeek::cluster::Backend {
+public:
+    Backend(std::unique_ptr<zeek::cluster::EventSerializer> es, std::unique_ptr<zeek::cluster::LogSerializer> ls,
+            std::unique_ptr<zeek::cluster::detail::EventHandlingStrategy> ehs);
+    ~Backend() override;
+
+    // Zeek's cluster::backend, if it is one of ours; else null.
+    static Backend* Global();
+
+    // Starts the central broker in this process. False, with an error reported,
+    // if it cannot listen or one runs already.
+    bool SpawnBroker();
+
+    // Processes all that has arrived.
+    void Drain();
+
+    // For Inbox: processes one record.
+    void Process(const zz_record& r);
+
+    // The component's factory.
+    static std::unique_ptr<zeek::cluster::Backend> Instantiate(
+        std::unique_ptr<zeek::cluster::EventSerializer> es, std::unique_ptr<zeek::cluster::LogSerializer> ls,
+        std::unique_ptr<zeek::cluster::detail::EventHandlingStrategy> ehs);
+
+private:
+    // From zeek::cluster::Backend.
+    void DoInitPostScript() override;
+    bool DoInit() override;
+    void DoTerminate() override;
+    bool DoPublishEvent(const std::string& topic, const std::string& format,
+                        const zeek::byte_buffer& buf) override;
+    bool DoSubscribe(const std::string& topic_prefix, SubscribeCallback cb) override;
+    bool DoUnsubscribe(const std::string& topic_prefix) override;
+    void DoReadyToPublishCallback(ReadyCallback cb) override;
+    bool DoPublishLogWrites(const zeek::logging::detail::LogWriteHeader& header, const std::string& format,
+                            zeek::byte_buffer& buf) override;
+
+    Options EngineOptions() const;
+
+    // Appends to a queue to the engine, waiting a moment for room if it is full.
+    // False if there was none, or a part is too long.
+    bool Push(zz_queue* q, uint64_t bytes_max, uint16_t kind, std::string_view topic, std::string_view format,
+              const zeek::byte_buffer& payload);
+    bool PushControl(uint16_t kind, const std::string& topic_prefix);
+    bool WaitForRoom(const zz_queue* q, uint64_t bytes_max);
+
+    void ProcessSubscription(const std::string& topic);
+    void ProcessUnsubscription(const std::string& topic);
+    void ProcessMonitor(const zz_record& r);
+
+    // Null after Terminate().
+    zz_channel* channel;
+    // Zeek's, from DoInit() on. Null before and after Terminate().
+    Inbox* inbox = nullptr;
+    uint64_t node = 0;   // handle; 0: not running
+    uint64_t broker = 0; // handle; 0: not running
+
+    CurveKeys curve_keys;
+    int linger = 0; // ms
+    std::string internal_topic_prefix;
+
+    zeek::EventHandlerPtr event_subscription;
+    zeek::EventHandlerPtr event_unsubscription;
+    zeek::EventHandlerPtr event_monitoring;
+
+    // Topics seen on our XPUB, and who waits to see one.
+    std::set<std::string, std::less<>> subscriptions;
+    std::multimap<std::string, SubscribeCallback, std::less<>> waiting;
+};
+
+// A new CURVE key pair as a table with "public" and "secret".
+zeek::TableValPtr generate_keypair();
+
+} // namespace zeekzmq

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The counters of all backends in the process, and their names in Zeek's
+// telemetry. The engine's threads write the counters; Zeek reads them on its
+// main thread, also after the backends are gone, so they are never freed.
+
+#pragma once
+
+#include <string_view>
+
+#include "zeekzmq.h"
+
+namespace zeekzmq::metrics {
+
+// Registers the metrics with Zeek's telemetry; once for the process, before the
+// first backend is made.
+void initialize();
+
+zz_counters* counters();
+zz_broker_stats* broker_stats();
+
+// Counts an event or log batch lost because the queue to the engine was full,
+// and warns the first time.
+void queue_drop(std::string_view topic);
+
+} // namespace zeekzmq::metrics

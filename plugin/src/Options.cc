@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+#include "Options.h"
+
+#include <zeek/ID.h>
+#include <zeek/Reporter.h>
+#include <zeek/Val.h>
+
+#include <cstdlib>
+
+namespace zeekzmq {
+
+namespace {
+
+// Every option that the engine takes from the scripts; options.zeek says what
+// they are, and go/options reads them. The CURVE keys come by another way.
+constexpr const char* names[] = {
+    "connect_log_endpoints", "connect_xpub_endpoint", "connect_xpub_nodrop",
+    "connect_xsub_endpoint", "debug_flags",           "engine_gc_percent",
+    "engine_memory_limit",   "engine_threads",        "ipv6",
+    "linger_ms",             "listen_log_endpoint",   "listen_xpub_endpoint",
+    "listen_xpub_nodrop",    "listen_xsub_endpoint",  "log_immediate",
+    "log_rcvbuf",            "log_rcvhwm",            "log_sndbuf",
+    "log_sndhwm",            "max_message_size",      "onloop_queue_hwm",
+    "poll_max_messages",     "proxy_io_threads",      "xpub_sndbuf",
+    "xpub_sndhwm",           "xsub_rcvbuf",           "xsub_rcvhwm",
+};
+
+zeek::ValPtr find(const std::string& name) {
+    const auto& id = zeek::id::find("Cluster::Backend::ZeroMQ::" + name);
+    return id ? id->GetVal() : nullptr;
+}
+
+std::string text_of(const zeek::ValPtr& v) {
+    switch ( v->GetType()->Tag() ) {
+        case zeek::TYPE_BOOL: return v->AsBool() ? "T" : "F";
+        case zeek::TYPE_INT: return std::to_string(v->AsInt());
+        case zeek::TYPE_COUNT: return std::to_string(v->AsCount());
+        default: return v->AsStringVal()->ToStdString();
+    }
+}
+
+std::string find_text(const std::string& name) {
+    const auto v = find(name);
+    return v ? text_of(v) : "";
+}
+
+std::string environment(const char* name) {
+    const char* v = std::getenv((std::string("ZEEK_CLUSTER_BACKEND_ZEROMQ_CURVE_") + name).c_str());
+    return v ? v : "";
+}
+
+bool any(const CurveKeys& k) {
+    return ! (k.client_public.empty() && k.client_secret.empty() && k.server_public.empty() &&
+              k.server_secret.empty());
+}
+
+} // namespace
+
+CurveKeys CurveKeys::Load() {
+    const CurveKeys script = {find_text("curve_client_publickey"), find_text("curve_client_secretkey"),
+                              find_text("curve_server_publickey"), find_text("curve_server_secretkey")};
+    const CurveKeys env = {environment("CLIENT_PUBLICKEY"), environment("CLIENT_SECRETKEY"),
+                           environment("SERVER_PUBLICKEY"), environment("SERVER_SECRETKEY")};
+
+    if ( any(script) && any(env) )
+        zeek::reporter->FatalError(
+            "ZeroMQ CURVE configured via script variable redefinitions and environment variables at the same time.");
+
+    return any(env) ? env : script;
+}
+
+void Options::AddScriptValues() {
+    for ( const char* name : names ) {
+        const auto v = find(name);
+        if ( ! v )
+            continue;
+
+        if ( v->GetType()->Tag() == zeek::TYPE_VECTOR ) {
+            const auto* vec = v->AsVectorVal();
+            for ( unsigned int i = 0; i < vec->Size(); i++ )
+                Add(name, vec->StringValAt(i)->ToStdString());
+        }
+        else
+            Add(name, text_of(v));
+    }
+}
+
+void Options::AddCurveKeys(const CurveKeys& keys) {
+    Add("curve_client_publickey", keys.client_public);
+    Add("curve_client_secretkey", keys.client_secret);
+    Add("curve_server_publickey", keys.server_public);
+    Add("curve_server_secretkey", keys.server_secret);
+}
+
+std::vector<zeekzmq_option> Options::View() const {
+    std::vector<zeekzmq_option> view;
+    view.reserve(list.size());
+    for ( const auto& [name, value] : list )
+        view.push_back({name.c_str(), value.data(), value.size()});
+    return view;
+}
+
+int linger_ms() {
+    const auto v = find("linger_ms");
+    return v ? static_cast<int>(v->AsInt()) : 500;
+}
+
+bool use_builtin_backend() {
+    const auto v = find("use_builtin_backend");
+    return v && v->AsBool();
+}
+
+} // namespace zeekzmq

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The options of the Cluster::Backend::ZeroMQ module, as the engine takes them.
+// Main thread only.
+
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "zeekzmq.h"
+
+namespace zeekzmq {
+
+// The CURVE keys in force, Z85 text; empty: none.
+struct CurveKeys {
+    std::string client_public, client_secret, server_public, server_secret;
+
+    // From the script options or from the environment variables
+    // ZEEK_CLUSTER_BACKEND_ZEROMQ_CURVE_*. Both at once is a fatal error.
+    static CurveKeys Load();
+};
+
+// A list of options by name, owning its text.
+class Options {
+public:
+    void Add(std::string name, std::string value) { list.emplace_back(std::move(name), std::move(value)); }
+
+    // Adds the value of every option in the module that the engine knows.
+    void AddScriptValues();
+    void AddCurveKeys(const CurveKeys& keys);
+
+    // For the C boundary; valid until the list changes.
+    std::vector<zeekzmq_option> View() const;
+
+private:
+    std::vector<std::pair<std::string, std::string>> list;
+};
+
+// linger_ms as the scripts have it, in milliseconds.
+int linger_ms();
+
+// use_builtin_backend as the scripts have it.
+bool use_builtin_backend();
+
+} // namespace zeekzmq

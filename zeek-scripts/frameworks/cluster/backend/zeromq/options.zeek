@@ -1,0 +1,1 @@
+@load ../../../../policy/frameworks/cluster/backend/zeromq/options
