@@ -281,7 +281,7 @@ func (e *Engine) receiveEvents() (more bool) {
 	r, err := e.receiver.Events(e.xsub, e.limits)
 	e.check("receive events", err)
 
-	valid := e.deliver(r, func(rec *cshim.Record) error { return validateEvent(rec.Format(), rec.Payload()) })
+	valid := e.deliver(r, e.validateEvent)
 	e.ch.Counters.EventsReceived.Add(uint64(valid))
 	e.ch.Counters.InvalidEvents.Add(uint64(len(r.Records) - valid))
 	e.ch.Counters.OnloopDrops.Add(uint64(r.Dropped))
@@ -296,7 +296,7 @@ func (e *Engine) receiveLogs() (more bool) {
 	r, err := e.receiver.Logs(e.pull, limits)
 	e.check("receive logs", err)
 
-	valid := e.deliver(r, func(rec *cshim.Record) error { return validateLog(rec.Payload()) })
+	valid := e.deliver(r, e.validateLog)
 	e.ch.Counters.LogsReceived.Add(uint64(valid))
 	e.ch.Counters.InvalidLogs.Add(uint64(len(r.Records) - valid))
 	if r.Full {

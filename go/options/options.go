@@ -21,6 +21,11 @@ type Options struct {
 	// one of its own.
 	NodeID string `opt:"node_id"`
 
+	// The one format of events and of log batches that the node decodes; empty:
+	// any that the engine can check.
+	EventFormat string `opt:"event_format"`
+	LogFormat   string `opt:"log_format"`
+
 	// Endpoints, as in zmq_tcp(7) and zmq_ipc(7).
 	ConnectXPubEndpoint string   `opt:"connect_xpub_endpoint" default:"tcp://127.0.0.1:5556"`
 	ConnectXSubEndpoint string   `opt:"connect_xsub_endpoint" default:"tcp://127.0.0.1:5555"`

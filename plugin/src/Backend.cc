@@ -57,19 +57,23 @@ int stop_timeout(int linger_ms) { return linger_ms < 0 ? -1 : linger_ms + stop_g
 std::unique_ptr<zeek::cluster::Backend> Backend::Instantiate(
     std::unique_ptr<zeek::cluster::EventSerializer> es, std::unique_ptr<zeek::cluster::LogSerializer> ls,
     std::unique_ptr<zeek::cluster::detail::EventHandlingStrategy> ehs) {
-    const bool logs = ls != nullptr;
-    auto backend = std::make_unique<Backend>(std::move(es), std::move(ls), std::move(ehs));
-    if ( ! logs )
-        backend->channel->flags |= ZZ_NODE_NO_LOGS;
-    return backend;
+    // Before the serializers move on.
+    Formats formats = {es->Name(), ls ? ls->Name() : ""};
+    return std::unique_ptr<Backend>(new Backend(std::move(formats), std::move(es), std::move(ls), std::move(ehs)));
 }
 
-Backend::Backend(std::unique_ptr<zeek::cluster::EventSerializer> es, std::unique_ptr<zeek::cluster::LogSerializer> ls,
+Backend::Backend(Formats arg_formats, std::unique_ptr<zeek::cluster::EventSerializer> es,
+                 std::unique_ptr<zeek::cluster::LogSerializer> ls,
                  std::unique_ptr<zeek::cluster::detail::EventHandlingStrategy> ehs)
     : zeek::cluster::Backend("ZeroMQ", std::move(es), std::move(ls), std::move(ehs)),
+      formats(std::move(arg_formats)),
       channel(zz_channel_new(metrics::counters())) {
     if ( ! channel )
         zeek::reporter->FatalError("ZeroMQ: cannot make the queues of a cluster backend: %s", strerror(errno));
+
+    // WebSocket clients have no use for logs.
+    if ( formats.log.empty() )
+        channel->flags |= ZZ_NODE_NO_LOGS;
 }
 
 Backend* Backend::Global() { return dynamic_cast<Backend*>(zeek::cluster::backend); }
@@ -93,6 +97,8 @@ Options Backend::EngineOptions() const {
     options.AddScriptValues();
     options.AddCurveKeys(curve_keys);
     options.Add("node_id", NodeId());
+    options.Add("event_format", formats.event);
+    options.Add("log_format", formats.log);
     return options;
 }
 

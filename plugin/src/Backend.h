@@ -26,8 +26,6 @@ class Inbox;
 
 class Backend : public zeek::cluster::Backend {
 public:
-    Backend(std::unique_ptr<zeek::cluster::EventSerializer> es, std::unique_ptr<zeek::cluster::LogSerializer> ls,
-            std::unique_ptr<zeek::cluster::detail::EventHandlingStrategy> ehs);
     ~Backend() override;
 
     // Zeek's cluster::backend, if it is one of ours; else null.
@@ -49,6 +47,15 @@ public:
         std::unique_ptr<zeek::cluster::detail::EventHandlingStrategy> ehs);
 
 private:
+    // The names of what the serializers write and read; log empty: no logs.
+    struct Formats {
+        std::string event, log;
+    };
+
+    Backend(Formats formats, std::unique_ptr<zeek::cluster::EventSerializer> es,
+            std::unique_ptr<zeek::cluster::LogSerializer> ls,
+            std::unique_ptr<zeek::cluster::detail::EventHandlingStrategy> ehs);
+
     // From zeek::cluster::Backend.
     void DoInitPostScript() override;
     bool DoInit() override;
@@ -74,6 +81,7 @@ private:
     void ProcessUnsubscription(const std::string& topic);
     void ProcessMonitor(const zz_record& r);
 
+    const Formats formats;
     // Null after Terminate().
     zz_channel* channel;
     // Zeek's, from DoInit() on. Null before and after Terminate().

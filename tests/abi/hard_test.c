@@ -16,6 +16,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -103,9 +104,10 @@ static void load_stop(load* l) {
 static const int zeek_signals[] = {SIGTERM, SIGINT, SIGHUP, SIGALRM, SIGCHLD};
 enum { SIGNALS = sizeof(zeek_signals) / sizeof(zeek_signals[0]) };
 
-static volatile sig_atomic_t taken[SIGNALS];
-static volatile sig_atomic_t on_wrong_thread;
-static volatile sig_atomic_t on_goroutine_stack;
+// Atomic, since SIGCHLD may be taken on another thread at the same time.
+static atomic_int taken[SIGNALS];
+static atomic_int on_wrong_thread;
+static atomic_int on_goroutine_stack;
 static pid_t main_thread;
 
 // A handler that needs some stack, as real ones do.
@@ -113,20 +115,23 @@ static void take_signal(int sig) {
     volatile char stack[4096];
     for ( size_t i = 0; i < sizeof(stack); i += 512 )
         stack[i] = (char)sig;
-    for ( int i = 0; i < SIGNALS; i++ )
-        taken[i] += zeek_signals[i] == sig;
+    for ( int i = 0; i < SIGNALS; i++ ) {
+        if ( zeek_signals[i] == sig )
+            atomic_fetch_add(&taken[i], 1);
+    }
 
     if ( gettid() != main_thread ) {
         stack_t now;
         const bool alternate = sigaltstack(NULL, &now) == 0 && (now.ss_flags & SS_ONSTACK);
         if ( sig != SIGCHLD )
-            on_wrong_thread++;
+            atomic_fetch_add(&on_wrong_thread, 1);
         else if ( ! alternate )
-            on_goroutine_stack++;
+            atomic_fetch_add(&on_goroutine_stack, 1);
     }
 }
 
-// As Zeek does: no SA_ONSTACK, SA_RESTART.
+// As Zeek does: SA_RESTART, no SA_ONSTACK. The Go runtime adds that to the
+// handlers which it finds, so install them again once it is there.
 static void take_signals(void) {
     main_thread = gettid();
     for ( int i = 0; i < SIGNALS; i++ ) {
@@ -139,7 +144,7 @@ static void take_signals(void) {
 static int all_taken(void) {
     int n = 0;
     for ( int i = 0; i < SIGNALS; i++ )
-        n += taken[i];
+        n += atomic_load(&taken[i]);
     return n;
 }
 
@@ -171,6 +176,8 @@ static void signals_under_load_do_no_harm(void) {
 
     load l;
     load_start(&l, "500");
+    take_signals();
+    handles_open(); // a call: from here on, SIGCHLD's handler has an alternate stack
     const int due = (int)test_count(5000);
     const double start = now_ms();
     int rounds = 0;
@@ -188,22 +195,23 @@ static void signals_under_load_do_no_harm(void) {
     load_stop(&l);
     waitpid(sender, NULL, 0);
 
-    CHECK(on_wrong_thread == 0, "%d signals were taken on the engine's threads", (int)on_wrong_thread);
-    CHECK(on_goroutine_stack == 0, "%d SIGCHLD were taken on a goroutine's stack", (int)on_goroutine_stack);
+    CHECK(atomic_load(&on_wrong_thread) == 0, "%d signals were taken on the engine's threads", atomic_load(&on_wrong_thread));
+    CHECK(atomic_load(&on_goroutine_stack) == 0, "%d SIGCHLD were taken on a goroutine's stack", atomic_load(&on_goroutine_stack));
     test_note("%d signals in %.0f ms among %lu events, none lost", all_taken(), ms, (unsigned long)l.sent);
 }
 
 // SIGCHLD cannot be masked on Go's threads: send it straight to them.
 static void sigchld_on_engine_threads_does_no_harm(void) {
-    take_signals();
     load l;
     load_start(&l, "500");
+    take_signals();
+    handles_open();
     const pid_t self = __real_getpid();
     const int due = (int)test_count(1000);
     const double deadline = now_ms() + test_ms(50000);
     long sent = 0;
-    while ( taken[4] < due ) {
-        CHECK(now_ms() < deadline, "%d of %d SIGCHLD were taken, %ld sent", (int)taken[4], due, sent);
+    while ( atomic_load(&taken[4]) < due ) {
+        CHECK(now_ms() < deadline, "%d of %d SIGCHLD were taken, %ld sent", atomic_load(&taken[4]), due, sent);
         DIR* d = opendir("/proc/self/task");
         for ( struct dirent* e; (e = readdir(d)); ) {
             const pid_t thread = (pid_t)atoi(e->d_name);
@@ -215,8 +223,8 @@ static void sigchld_on_engine_threads_does_no_harm(void) {
     }
     load_drain(&l);
     load_stop(&l);
-    CHECK(on_goroutine_stack == 0, "%d SIGCHLD were taken on a goroutine's stack", (int)on_goroutine_stack);
-    test_note("%d SIGCHLD on the engine's threads among %lu events", (int)taken[4], (unsigned long)l.sent);
+    CHECK(atomic_load(&on_goroutine_stack) == 0, "%d SIGCHLD were taken on a goroutine's stack", atomic_load(&on_goroutine_stack));
+    test_note("%d SIGCHLD on the engine's threads among %lu events", atomic_load(&taken[4]), (unsigned long)l.sent);
 }
 
 // ---- SIGTERM under load, many times ----

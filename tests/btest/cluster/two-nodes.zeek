@@ -33,8 +33,8 @@ redef Test::expected += { "worker-1" };
 
 event Test::everyone_up()
 	{
-	for ( n in vector(1, 2, 3) )
-		Cluster::publish(Cluster::nodeid_topic(Test::up["worker-1"]), ping, n + 1, Cluster::node);
+	for ( n in set(1, 2, 3) &ordered )
+		Cluster::publish(Cluster::nodeid_topic(Test::up["worker-1"]), ping, n, Cluster::node);
 	}
 
 event pong(n: count, from: string)
@@ -52,6 +52,6 @@ event pong(n: count, from: string)
 event ping(n: count, from: string)
 	{
 	print "ping", n, from;
-	Cluster::publish(Cluster::nodeid_topic(Test::up["manager"]), pong, n, Cluster::node);
+	Cluster::publish(Cluster::manager_topic, pong, n, Cluster::node);
 	}
 # @TEST-END-FILE

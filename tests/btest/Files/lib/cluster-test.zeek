@@ -74,7 +74,7 @@ event Test::gave_up()
 	if ( zeek_is_terminating() )
 		return;
 
-	print fmt("gave up; up: %s", join_string_vec(sort(table_keys(up), strcmp), " "));
+	print fmt("gave up; up: %s", up);
 	flush_all();
 	exit(1);
 	}

@@ -56,6 +56,16 @@ event zeek_init() &priority=10
 		Reporter::fatal("Failed initialize ZeroMQ backend");
 	}
 
+# ---- Ending -------------------------------------------------------------------
+
+# What has arrived by now can still be processed, and log batches written; once
+# the logging framework has ended they could not.
+event zeek_done() &priority=-100
+	{
+	if ( selected() && ! only_checking() )
+		__drain();
+	}
+
 # ---- Nodes come --------------------------------------------------------------
 #
 # Two nodes A and B get to know each other in both directions at once. In the

@@ -1,0 +1,3 @@
+module github.com/zeekzmq/zeek-zeromq/tests/demo
+
+go 1.22
