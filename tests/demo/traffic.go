@@ -36,7 +36,7 @@ func newTraffic(network int) *traffic {
 		n            int
 	}{
 		{t.http, 420}, {t.dns, 800}, {t.smtp, 90}, {t.ftp, 50}, {t.ssh, 30}, {t.tls, 200},
-		{t.ntp, 60}, {t.syslog, 120}, {t.ping, 40}, {t.refused, 60}, {t.unanswered, 60},
+		{t.ntp, 60}, {t.irc, 30}, {t.ping, 40}, {t.refused, 60}, {t.unanswered, 60},
 	} {
 		for i := 0; i < p.n; i++ {
 			p.conversation()
@@ -422,7 +422,9 @@ func tlsHandshake(kind byte, body []byte) []byte {
 	return tlsRecord(22, append([]byte{kind, 0, byte(len(body) >> 8), byte(len(body))}, body...))
 }
 
-func tlsVector16(b []byte) []byte { return append(binary.BigEndian.AppendUint16(nil, uint16(len(b))), b...) }
+func tlsVector16(b []byte) []byte {
+	return append(binary.BigEndian.AppendUint16(nil, uint16(len(b))), b...)
+}
 
 func tlsExtension(number uint16, body []byte) []byte {
 	return append(binary.BigEndian.AppendUint16(nil, number), tlsVector16(body)...)
@@ -489,10 +491,25 @@ func (t *traffic) ntp() {
 	t.udp(at+trip, server, client, a)
 }
 
-func (t *traffic) syslog() {
-	client, server := t.client(false), t.server(7, 514, false)
-	t.udp(t.when(), client, server, []byte(fmt.Sprintf("<%d>Mar  2 09:30:00 host-%d demo[%d]: %s %s", 8*t.r.Intn(24)+t.r.Intn(8),
-		t.r.Intn(40), 100+t.r.Intn(900), t.word(), t.word())))
+func (t *traffic) irc() {
+	server := t.r.Intn(60)
+	s := t.connect(server, 6667)
+	nick, channel := t.word()+fmt.Sprint(t.r.Intn(100)), "#"+t.word()
+	say := func(command, reply string) {
+		s.fromClient([]byte(command + "\r\n"))
+		if reply != "" {
+			s.fromServer([]byte(":irc." + site(server) + " " + reply + "\r\n"))
+		}
+		s.wait(t.r.Int63n(900000))
+	}
+	say("NICK "+nick, "")
+	say("USER "+nick+" 0 * :"+t.word(), "001 "+nick+" :Welcome")
+	say("JOIN "+channel, "366 "+nick+" "+channel+" :End of NAMES list")
+	for i := t.r.Intn(4); i > 0; i-- {
+		say("PRIVMSG "+channel+" :"+t.word()+" "+t.word(), "")
+	}
+	say("QUIT :bye", "")
+	s.close()
 }
 
 func (t *traffic) ping() {

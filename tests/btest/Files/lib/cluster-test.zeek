@@ -23,7 +23,8 @@ export {
 	## Raised once, on a node that has all expected nodes up.
 	global everyone_up: event();
 
-	## Tells every node to terminate, and terminates this one when they are gone.
+	## Tells every node to terminate, and terminates this one when they are gone,
+	## the expected ones at least.
 	global end: function();
 
 	## If set, the node calls end() as soon as a file of this name exists.
@@ -66,6 +67,7 @@ redef Log::flush_interval = 10msecs;
 redef exit_only_after_terminate = T;
 
 global ending = F;
+global seen: set[string];
 global told_all_up = F;
 
 event Test::gave_up()
@@ -95,15 +97,30 @@ event zeek_init()
 		event Test::look_for_file();
 	}
 
+function all_expected_seen(): bool
+	{
+	for ( n in expected )
+		if ( n !in seen )
+			return F;
+
+	return T;
+	}
+
+function end_if_alone()
+	{
+	if ( ending && |up| == 0 && all_expected_seen() )
+		terminate();
+	}
+
 event Cluster::node_up(name: string, id: string) &priority=5
 	{
 	up[name] = id;
+	add seen[name];
 
-	for ( n in expected )
-		if ( n !in up )
-			return;
+	if ( ending )
+		Cluster::publish(Cluster::nodeid_topic(id), Test::finish);
 
-	if ( |expected| > 0 && ! told_all_up )
+	if ( |expected| > 0 && ! told_all_up && all_expected_seen() )
 		{
 		told_all_up = T;
 		event Test::everyone_up();
@@ -115,8 +132,7 @@ event Cluster::node_down(name: string, id: string) &priority=-5
 	if ( name in up && up[name] == id )
 		delete up[name];
 
-	if ( ending && |up| == 0 )
-		terminate();
+	end_if_alone();
 	}
 
 event Test::finish()
@@ -131,8 +147,7 @@ function end()
 	for ( name in up )
 		Cluster::publish(Cluster::nodeid_topic(up[name]), Test::finish);
 
-	if ( |up| == 0 )
-		terminate();
+	end_if_alone();
 	}
 
 function counter(name: string): double
