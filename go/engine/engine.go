@@ -77,7 +77,11 @@ type Engine struct {
 	limits                       cshim.Limits
 	xpubDrops, onloopDrops       episode
 	logDrops, malformed, invalid episode
-	retry                        bool // something waits for room: look again soon
+	spilled, spillFailed         episode
+	drops                        drops
+	spill                        *spill    // null unless log_overload is spill
+	fullSince                    time.Time // the inbox was full since, with onloop_overload block
+	retry                        bool      // something waits for room: look again soon
 	done                         chan struct{}
 	failure                      *PanicError // set before done is closed
 }
@@ -87,7 +91,7 @@ type Engine struct {
 // error nothing is left behind.
 func Start(ch *cshim.Channel, opts options.Options) (*Engine, error) {
 	if opts.NodeID == "" {
-		return nil, errors.New(`node_id "": a node needs an identifier of its own`)
+		return nil, &options.Error{Name: "node_id", Want: "an identifier of the node's own"}
 	}
 	if err := opts.CheckKeys(); err != nil {
 		return nil, err
@@ -105,9 +109,7 @@ func Start(ch *cshim.Channel, opts options.Options) (*Engine, error) {
 	}
 
 	if err := e.open(); err != nil {
-		e.closeSockets(0)
-		e.free()
-		ctx.release(time.Second)
+		e.close(0)
 		return nil, err
 	}
 
@@ -152,14 +154,13 @@ func (e *Engine) run() {
 	defer func() {
 		if v := recover(); v != nil {
 			e.failure = &PanicError{v, debug.Stack()}
+			e.receiver.RejectAll() // perhaps not validated
 			e.ch.Tell(cshim.Fatal, e.failure.Error())
+			e.close(0)
 		}
 	}()
 
-	deadline := e.loop()
-	e.closeSockets(deadline)
-	e.free()
-	e.ctx.release(deadline)
+	e.close(e.loop())
 	e.debugf(options.DebugThread, "thread ending (%s)", e.opts.NodeID)
 }
 
@@ -186,6 +187,10 @@ func (e *Engine) loop() time.Duration {
 		ready = news | again
 	}
 	left := e.flush()
+	if e.spill != nil {
+		e.spillQueue()
+	}
+	e.drops.report(e.ch, true)
 	e.endEpisodes()
 	return left
 }
@@ -246,47 +251,154 @@ func (e *Engine) send() (more bool) {
 	if e.opts.DebugFlags&options.DebugPanic != 0 && e.ch.Pending() {
 		panic("debug_flags asked for it")
 	}
-
-	s, err := e.sender.Events(e.xpub, e.xsub, sendBatch, true)
-	e.check("send events", err)
-	if s.Sent+s.Dropped > 0 {
-		e.poller.Ask(e.xpubBit)
-		e.ch.Counters.EventsSent.Add(uint64(s.Sent))
-		e.ch.Counters.XPubDrops.Add(uint64(s.Dropped))
-		e.xpubDrops.note(e, s.Dropped)
+	more = e.sendEvents()
+	if e.push != nil {
+		more = e.sendLogs() || more
 	}
-	if s.Controls > 0 {
-		e.poller.Ask(e.xsubBit)
-	}
-	more = s.More
-	e.retry = e.retry || s.Blocked
+	return more
+}
 
-	if e.push == nil {
+func (e *Engine) sendEvents() (more bool) {
+	for budget := sendBatch; budget > 0; {
+		s, err := e.sender.Events(e.xpub, e.xsub, budget)
+		e.check("send events", err)
+		if s.Sent > 0 {
+			e.poller.Ask(e.xpubBit)
+			e.ch.Counters.EventsSent.Add(uint64(s.Sent))
+		}
+		if s.Controls > 0 {
+			e.poller.Ask(e.xsubBit)
+		}
+		if !s.Blocked {
+			return s.More
+		}
+		if e.opts.XPubOverload == options.Block {
+			e.retry = true // the host waits, see Backend::Push()
+			return false
+		}
+
+		rec := e.sender.OldestEvent()
+		e.drops.note(reasonXPub, rec.Topic())
+		e.ch.Counters.XPubDrops.Add(1)
+		e.xpubDrops.note(e, 1)
+		e.sender.DropEvent(rec)
+		budget -= s.Sent + s.Controls + 1
+	}
+	return true
+}
+
+func (e *Engine) sendLogs() (more bool) {
+	if e.spill != nil && !e.spill.empty() {
+		more = e.resend()
+		e.spillQueue() // behind what is on disk, to keep the order
+		e.retry = true
 		return more
 	}
-	s, err = e.sender.Logs(e.push, sendBatch, true)
-	e.check("send logs", err)
-	if s.Sent+s.Dropped > 0 {
+
+	for budget := sendBatch; budget > 0; {
+		s, err := e.sender.Logs(e.push, budget)
+		e.check("send logs", err)
 		e.ch.Counters.LogsSent.Add(uint64(s.Sent))
-		if len(e.opts.ConnectLogEndpoints) > 0 {
-			e.ch.Counters.LogDrops.Add(uint64(s.Dropped))
-			e.logDrops.note(e, s.Dropped)
+		if !s.Blocked {
+			return s.More
+		}
+
+		switch {
+		case e.spill != nil:
+			e.spillQueue()
+			e.retry = true
+			return false
+		case e.opts.LogOverload == options.Block && len(e.opts.ConnectLogEndpoints) > 0:
+			e.retry = true // likewise
+			return false
+		}
+		e.dropLog(e.sender.OldestLog(), reasonLog)
+		budget -= s.Sent + 1
+	}
+	return true
+}
+
+// dropLog drops the oldest log batch. With no logger in the configuration that
+// is what its user wants, and not worth a word.
+func (e *Engine) dropLog(rec *cshim.Record, reason string) {
+	if len(e.opts.ConnectLogEndpoints) > 0 {
+		e.drops.note(reason, nil)
+		e.ch.Counters.LogDrops.Add(1)
+		e.logDrops.detail = reason
+		e.logDrops.note(e, 1)
+	}
+	e.sender.DropLog(rec)
+}
+
+// resend sends some of what was spilled, and says whether more can be sent now.
+func (e *Engine) resend() (more bool) {
+	for n := 0; n < sendBatch && !e.spill.empty(); n++ {
+		format, payload := e.spill.parts()
+		err := e.sender.Log(e.push, format, payload)
+		if err == cshim.ErrAgain {
+			return false
+		}
+		e.check("send spilled logs", err)
+		e.spill.done()
+		e.ch.Counters.LogsSent.Add(1)
+		e.ch.Counters.LogsResent.Add(1)
+	}
+	if err := e.spill.takeDamage(); err != nil {
+		e.ch.Tell(cshim.Error, fmt.Sprintf("spilled log batches are lost: %v", err))
+	}
+	if e.spill.empty() {
+		e.spilled.end(e)
+		return false
+	}
+	return true
+}
+
+// spillQueue moves the queued log batches to disk; those that have no room
+// there are dropped.
+func (e *Engine) spillQueue() {
+	for rec := e.sender.OldestLog(); rec != nil; rec = e.sender.OldestLog() {
+		switch err := e.spill.append(rec.Format(), rec.Payload()); {
+		case err == errSpillFull:
+			e.dropLog(rec, reasonSpillFull)
+		case err != nil:
+			e.spillFailed.detail = err.Error()
+			e.spillFailed.note(e, 1)
+			e.dropLog(rec, reasonSpill)
+		default:
+			e.sender.DropLog(rec)
+			e.ch.Counters.LogsSpilled.Add(1)
+			e.spilled.note(e, 1)
 		}
 	}
-	e.retry = e.retry || s.Blocked
-	return more || s.More
 }
 
 func (e *Engine) receiveEvents() (more bool) {
-	r, err := e.receiver.Events(e.xsub, e.limits)
+	limits := e.limits
+	limits.WaitForRoom = e.opts.OnloopOverload == options.Block &&
+		(e.fullSince.IsZero() || time.Since(e.fullSince) < e.opts.OverloadBlockLimit)
+	r, err := e.receiver.Events(e.xsub, limits)
 	e.check("receive events", err)
 
 	valid := e.deliver(r, e.validateEvent)
 	e.ch.Counters.EventsReceived.Add(uint64(valid))
 	e.ch.Counters.InvalidEvents.Add(uint64(len(r.Records) - valid))
 	e.ch.Counters.OnloopDrops.Add(uint64(r.Dropped))
+	for i := range r.Topics {
+		e.drops.note(reasonOnloop, r.Topics[i].Bytes())
+	}
 	e.onloopDrops.note(e, r.Dropped)
-	e.retry = e.retry || r.Full
+
+	switch {
+	case r.Full:
+		if e.fullSince.IsZero() {
+			e.fullSince = time.Now()
+		}
+		e.ch.Counters.QueueBlocks.Add(1)
+		e.retry = true
+		e.poller.Ask(e.xsubBit)
+	case valid > 0:
+		e.fullSince = time.Time{}
+	}
 	return r.More
 }
 
@@ -330,6 +442,7 @@ func (e *Engine) deliver(r cshim.Received, validate func(*cshim.Record) error) (
 		for _, rec := range r.Records {
 			if err := validate(rec); err != nil {
 				e.invalid.detail = fmt.Sprintf("topic %.80q, %d bytes of %q: %v", rec.Topic(), len(rec.Payload()), rec.Format(), err)
+				e.drops.note(reasonInvalid, rec.Topic())
 				e.receiver.Reject(rec)
 				valid--
 			}

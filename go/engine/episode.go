@@ -41,14 +41,17 @@ func (p *episode) note(e *Engine, lost int) {
 	p.last = time.Now()
 }
 
-func (e *Engine) episodes() [5]*episode {
-	return [...]*episode{&e.xpubDrops, &e.onloopDrops, &e.logDrops, &e.malformed, &e.invalid}
+func (e *Engine) episodes() [7]*episode {
+	return [...]*episode{&e.xpubDrops, &e.onloopDrops, &e.logDrops, &e.malformed, &e.invalid, &e.spilled, &e.spillFailed}
 }
 
 // tick ends the episodes that are over, and returns how long to sleep, in
 // milliseconds, until the next could be: -1 if none is open.
 func (e *Engine) tick() int {
 	timeout := -1
+	if e.drops.report(e.ch, false); len(e.drops.counts) > 0 {
+		timeout = 1000
+	}
 	for _, p := range e.episodes() {
 		if p.lost > 0 && time.Since(p.last) > quiet {
 			p.end(e)

@@ -4,6 +4,7 @@ package engine
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -76,7 +77,7 @@ func TerminateContext(c *cshim.Context, linger time.Duration) {
 	}
 }
 
-// open makes the node's sockets. What it made is closed by closeSockets, also
+// open makes the node's sockets. What it made is closed by close, also
 // when it fails.
 func (e *Engine) open() error {
 	o := &e.opts
@@ -91,7 +92,9 @@ func (e *Engine) open() error {
 	}
 
 	client := curveClient(o)
-	e.xsub = socket(cshim.XSub, append(client, set(cshim.RcvHWM, "xsub_rcvhwm", o.XSubRcvHWM),
+	// Subscriptions have no bound: libzmq loses, in silence, those over the
+	// mark, such as all but 1000 of what is subscribed before the connection.
+	e.xsub = socket(cshim.XSub, append(client, set(cshim.SndHWM, "", 0), set(cshim.RcvHWM, "xsub_rcvhwm", o.XSubRcvHWM),
 		set(cshim.RcvBuf, "xsub_rcvbuf", o.XSubRcvBuf), set(cshim.Linger, "linger_ms", o.LingerMs))...)
 	// Verbose, so that a subscription is seen even if its topic was known
 	// before: callbacks wait for their own.
@@ -150,6 +153,11 @@ func (e *Engine) open() error {
 		}
 	}
 
+	if e.push != nil && o.LogOverload == options.Spill && len(o.ConnectLogEndpoints) > 0 {
+		if e.spill, err = openSpill(o.LogSpillDir, spillName(o), o.LogSpillMaxBytes); err != nil {
+			return err
+		}
+	}
 	if e.sender, err = cshim.NewSender(e.ch, o.NodeID); err != nil {
 		return err
 	}
@@ -171,8 +179,14 @@ func (e *Engine) open() error {
 		begun: "dropped an event, onloop_queue_hwm reached: Zeek's main loop does not keep up",
 		over:  "%d events were dropped, onloop_queue_hwm reached"}
 	e.logDrops = episode{kind: cshim.Error,
-		begun: "Failed to send log write. HWM reached? (log_sndhwm)",
-		over:  "%d log batches were dropped, log_sndhwm reached"}
+		begun: "Failed to send log write. HWM reached?",
+		over:  "%d log batches were dropped"}
+	e.spilled = episode{kind: cshim.Warning,
+		begun: "no logger takes log batches: keeping them in " + o.LogSpillDir,
+		over:  "%d log batches were kept on disk"}
+	e.spillFailed = episode{kind: cshim.Error,
+		begun: "cannot keep log batches on disk",
+		over:  "%d log batches could not be kept on disk"}
 	e.malformed = episode{kind: cshim.Error,
 		begun: "ignored a message with the wrong number of parts",
 		over:  "%d messages with the wrong number of parts were ignored"}
@@ -191,6 +205,9 @@ type setting struct {
 	value  int
 	text   string
 }
+
+// heartbeatTTLMax is the most that ZMTP can say, in tenths of a second.
+const heartbeatTTLMax = 6553500 * time.Millisecond
 
 func set(o cshim.Option, name string, value int) setting {
 	return setting{option: o, name: name, value: value}
@@ -227,7 +244,8 @@ func NewBrokerSockets(c *cshim.Context, o *options.Options) (xpub, xsub *cshim.S
 	if err != nil {
 		return nil, nil, err
 	}
-	if xsub, err = newSocket(c, o, cshim.XSub, server); err != nil {
+	// No bound for subscriptions, which a node that connects gets all at once.
+	if xsub, err = newSocket(c, o, cshim.XSub, append(server, set(cshim.SndHWM, "", 0))); err != nil {
 		xpub.Close()
 		return nil, nil, err
 	}
@@ -240,7 +258,21 @@ func newSocket(c *cshim.Context, o *options.Options, t cshim.SocketType, setting
 	if err != nil {
 		return nil, fmt.Errorf("cannot make a socket: %w", err)
 	}
-	settings = append(settings, set(cshim.IPv6, "ipv6", number(o.IPv6)))
+	ms := func(d time.Duration) int { return int(d / time.Millisecond) }
+	settings = append(settings, set(cshim.IPv6, "ipv6", number(o.IPv6)),
+		set(cshim.ReconnectIvl, "reconnect_interval", ms(o.ReconnectInterval)),
+		set(cshim.ReconnectMax, "reconnect_interval_max", ms(o.ReconnectIntervalMax)))
+	if o.HeartbeatInterval > 0 {
+		settings = append(settings, set(cshim.HeartbeatIvl, "heartbeat_interval", ms(o.HeartbeatInterval)),
+			set(cshim.HeartbeatTimeout, "heartbeat_timeout", ms(o.HeartbeatTimeout)),
+			set(cshim.HeartbeatTTL, "heartbeat_timeout", ms(min(o.HeartbeatTimeout, heartbeatTTLMax))))
+	}
+	if o.TCPKeepalive {
+		settings = append(settings, set(cshim.TCPKeepalive, "tcp_keepalive", 1),
+			set(cshim.TCPKeepaliveIdle, "tcp_keepalive_idle", int(o.TCPKeepaliveIdle/time.Second)),
+			set(cshim.TCPKeepaliveIntvl, "tcp_keepalive_idle", max(1, int(o.TCPKeepaliveIdle/time.Second)/3)),
+			set(cshim.TCPKeepaliveCnt, "tcp_keepalive", 3))
+	}
 	if o.MaxMessageSize > 0 {
 		settings = append(settings, set(cshim.MaxMsgSize, "max_message_size", int(o.MaxMessageSize)))
 	}
@@ -274,8 +306,9 @@ func curveServer(o *options.Options) []setting {
 	}
 }
 
-// closeSockets closes what is open. What is unsent then has the given time.
-func (e *Engine) closeSockets(linger time.Duration) {
+// close closes what is open and frees what open made. What is unsent then has
+// the given time; negative: all that it takes.
+func (e *Engine) close(linger time.Duration) {
 	ms := int(linger / time.Millisecond)
 	if linger < 0 {
 		ms = -1
@@ -289,10 +322,7 @@ func (e *Engine) closeSockets(linger time.Duration) {
 	for _, m := range e.monitors {
 		m.Close()
 	}
-}
 
-// free frees what open made besides sockets.
-func (e *Engine) free() {
 	if e.sender != nil {
 		e.sender.Close()
 	}
@@ -302,4 +332,15 @@ func (e *Engine) free() {
 	if e.poller != nil {
 		e.poller.Close()
 	}
+	e.spill.close()
+	e.ctx.release(linger)
+}
+
+// spillName is the name of a node's spill, the same after a restart.
+func spillName(o *options.Options) string {
+	name := o.NodeName
+	if name == "" {
+		name = "standalone"
+	}
+	return "zeromq-" + strings.ReplaceAll(name, "/", "_")
 }

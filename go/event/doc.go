@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // Package event reads, writes and checks the event payloads that Zeek nodes exchange over a cluster backend.
 //
 // Zeek knows two event formats, and both carry the same tree of values:

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 package event
 
 import "math"
@@ -21,7 +23,8 @@ const (
 //
 // A value of one byte (an unset record field) costs a Zeek process about 100 bytes while it decodes: a list node in
 // Broker's buffer and a copy in the tree that is converted to script values. The limit keeps what Zeek allocates
-// under 25 MB plus 50 times the payload. No vector of set values can exceed it, since even a bool takes two bytes.
+// under 25 MB plus 50 times the payload. All other values take two bytes or more, so that only an event of very many
+// unset fields exceeds it.
 func MaxValues(size int) int { return freeValues + size/2 }
 
 // A Format is one of the event formats Zeek knows.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 package event
 
 import (
@@ -281,13 +283,13 @@ func (s *binScan) values(pos, n, depth int) int {
 			}
 			switch tag {
 			case tagPort:
-				// Broker rejects these itself; a port in Zeek indexes a table by protocol.
+				// Broker stops here as well; what it does not stop at is what comes next.
 				if p[pos+2] > 3 {
 					return s.failf(start, ErrPort, "protocol %d", p[pos+2])
 				}
 			case tagSubnet:
-				// Broker takes the length unchecked and subtracts 96 from that of an IPv4 one in 8 bits; Zeek
-				// then builds a prefix of some other length, and asserts on lengths over 128 when it prints one.
+				// Broker keeps the length unchecked, and subtracts 96 from that of an IPv4 one in 8 bits. Zeek reports
+				// an error for what comes out and goes on with a prefix of length 0, which matches everything.
 				if length := p[pos+16]; length > 128 || length < 96 && string(p[pos:pos+12]) == v4Prefix {
 					return s.failf(start, ErrSubnet, "prefix length %d", length)
 				}

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 package event
 
 import (
@@ -87,6 +89,7 @@ const (
 	roleMetadata
 	roleEntry
 	roleID
+	rolePart // the key or value of a pair
 )
 
 // child returns the role of element i of a list in role r.
@@ -242,7 +245,9 @@ func (s *jsonScan) object(pos, depth int, r role, e *element) int {
 		case "type":
 			member = memberWrapper
 		}
-		if member == 0 || member >= memberTopic && r != roleEvent {
+		// A pair holds no pairs, and only a value's data goes a level deeper: nothing else may bring the scan back here.
+		isPart := member == memberKey || member == memberValue
+		if member == 0 || isPart && r != roleAny || member >= memberTopic && r != roleEvent {
 			return s.failf(at, ErrData, "object has a member %s", short(s.p[at:pos]))
 		}
 		if seen&member != 0 {
@@ -267,11 +272,8 @@ func (s *jsonScan) object(pos, depth int, r role, e *element) int {
 				return -1
 			}
 		case memberKey, memberValue:
-			if pos = s.object(pos, depth, roleAny, &part); pos < 0 {
+			if pos = s.object(pos, depth, rolePart, &part); pos < 0 {
 				return -1
-			}
-			if part.pair {
-				return s.failf(at, ErrData, "pair of pairs")
 			}
 		default: // topic and type of the wrapper that WebSocket clients use
 			if pos = s.str(pos); pos < 0 {
@@ -291,7 +293,7 @@ func (s *jsonScan) object(pos, depth int, r role, e *element) int {
 		pos++
 		break
 	}
-	if seen == memberKey|memberValue && r == roleAny {
+	if seen == memberKey|memberValue {
 		e.pair = true
 		return pos
 	}

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 package event_test
 
 import (
@@ -250,6 +252,9 @@ func TestValidateJSON(t *testing.T) {
 		{"63 levels of arguments", jsonEvent(strings.Repeat(`{"@data-type":"vector","data":[`, 61) + jsonOne + strings.Repeat("]}", 61)), event.ErrDepth},
 		{"a million brackets", strings.Repeat(`[`, 1e6), event.ErrEnvelope},
 		{"a million levels", strings.Repeat(`{"data":[`, 1e6), event.ErrDepth},
+		{"a million pairs", jsonEvent(`{"@data-type":"table","data":[` + strings.Repeat(`{"key":`, 1e6)), event.ErrData},
+		{"a million pairs as the event", strings.Repeat(`{"value":`, 1e6), event.ErrData},
+		{"a pair of pairs", jsonEvent(val("table", `[{"key":{"key":`+jsonOne+`,"value":`+jsonOne+`},"value":`+jsonOne+`}]`)), event.ErrData},
 		{"opaque", jsonEvent(vec(val("string", `"EntropyVal"`), vec())), event.ErrOpaque},
 		{"opaque in escapes", jsonEvent(vec(val("string", `"\u0045ntropyVal"`), vec())), event.ErrOpaque},
 		{"opaque that checks itself", jsonEvent(vec(val("string", `"X509Val"`), vec())), nil},

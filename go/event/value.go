@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 package event
 
 import (
@@ -155,10 +157,10 @@ func rank(v Value) byte {
 	return numTags
 }
 
-// Compare orders values as Zeek does when it sends a set or table: by type in the order of the table at Value (though
-// int comes after count), then by value; addresses bytewise with IPv4 before most of IPv6, subnets by address and then
-// length, ports by number and then protocol, containers element by element. NaN comes before all other numbers and
-// equals itself. Values of other types than the table's come last and are all equal.
+// Compare orders values as Zeek does when it sends a set or table: by type in the order of the table at Value, then
+// by value: addresses bytewise with IPv4 before most of IPv6, subnets by address and then length, ports by number and
+// then protocol, containers element by element. NaN comes before all other numbers and equals itself. Values of other
+// types than the table's come last and are all equal.
 func Compare(a, b Value) int {
 	ta, tb := rank(a), rank(b)
 	if ta != tb {

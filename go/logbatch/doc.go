@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // Package logbatch reads, writes and checks the batches of log records that Zeek nodes push to loggers, in the format
 // that Zeek calls "zeek-bin-serializer".
 //

@@ -9,8 +9,10 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Options are the settings of a node or a broker. The tag opt is the name;
@@ -27,12 +29,12 @@ type Options struct {
 	LogFormat   string `opt:"log_format"`
 
 	// Endpoints, as in zmq_tcp(7) and zmq_ipc(7).
-	ConnectXPubEndpoint string   `opt:"connect_xpub_endpoint" default:"tcp://127.0.0.1:5556"`
-	ConnectXSubEndpoint string   `opt:"connect_xsub_endpoint" default:"tcp://127.0.0.1:5555"`
-	ConnectLogEndpoints []string `opt:"connect_log_endpoints"`
-	ListenXPubEndpoint  string   `opt:"listen_xpub_endpoint" default:"tcp://127.0.0.1:5555"`
-	ListenXSubEndpoint  string   `opt:"listen_xsub_endpoint" default:"tcp://127.0.0.1:5556"`
-	ListenLogEndpoint   string   `opt:"listen_log_endpoint"`
+	ConnectXPubEndpoint string   `opt:"connect_xpub_endpoint" endpoint:"1" default:"tcp://127.0.0.1:5556"`
+	ConnectXSubEndpoint string   `opt:"connect_xsub_endpoint" endpoint:"1" default:"tcp://127.0.0.1:5555"`
+	ConnectLogEndpoints []string `opt:"connect_log_endpoints" endpoint:"1"`
+	ListenXPubEndpoint  string   `opt:"listen_xpub_endpoint" endpoint:"1" default:"tcp://127.0.0.1:5555"`
+	ListenXSubEndpoint  string   `opt:"listen_xsub_endpoint" endpoint:"1" default:"tcp://127.0.0.1:5556"`
+	ListenLogEndpoint   string   `opt:"listen_log_endpoint" endpoint:"1"`
 	IPv6                bool     `opt:"ipv6"`
 
 	// Whether reaching a high-water mark is noticed (T) or drops in silence (F).
@@ -54,6 +56,32 @@ type Options struct {
 	LogSndBuf    int    `opt:"log_sndbuf" default:"-1" min:"-1" unit:"bytes"`
 	LogRcvHWM    int    `opt:"log_rcvhwm" default:"1000" min:"0" unit:"batches"`
 	LogRcvBuf    int    `opt:"log_rcvbuf" default:"-1" min:"-1" unit:"bytes"`
+
+	// What happens at xpub_sndhwm, at onloop_queue_hwm and at log_sndhwm. Blocking
+	// ends after overload_block_limit, and begins anew once there was room.
+	XPubOverload       Policy        `opt:"xpub_overload" default:"drop" oneof:"drop block"`
+	OnloopOverload     Policy        `opt:"onloop_overload" default:"drop" oneof:"drop block"`
+	LogOverload        Policy        `opt:"log_overload" default:"drop" oneof:"drop block spill"`
+	OverloadBlockLimit time.Duration `opt:"overload_block_limit" default:"1" max:"3600"`
+
+	// Where log batches are kept with log_overload spill, by the node's name, and
+	// how many bytes of them.
+	NodeName         string `opt:"node_name"`
+	LogSpillDir      string `opt:"log_spill_dir" default:"."`
+	LogSpillMaxBytes uint64 `opt:"log_spill_max_bytes" default:"1073741824" unit:"bytes"`
+
+	// A peer that does not answer for heartbeat_timeout is taken for dead;
+	// heartbeat_interval 0: do not ask. The kernel's keep-alive does the same for
+	// connections of peers without heartbeats.
+	HeartbeatInterval time.Duration `opt:"heartbeat_interval" default:"2" max:"2147483"`
+	HeartbeatTimeout  time.Duration `opt:"heartbeat_timeout" default:"6" max:"2147483"`
+	TCPKeepalive      bool          `opt:"tcp_keepalive" default:"T"`
+	TCPKeepaliveIdle  time.Duration `opt:"tcp_keepalive_idle" default:"15" min:"1" max:"32767"`
+
+	// How long until a lost connection is tried again, at first and at most: the
+	// time doubles with each try.
+	ReconnectInterval    time.Duration `opt:"reconnect_interval" default:"0.1" max:"2147483"`
+	ReconnectIntervalMax time.Duration `opt:"reconnect_interval_max" default:"1" max:"2147483"`
 
 	// A longer message ends the connection that brought it; 0: no bound.
 	MaxMessageSize uint64 `opt:"max_message_size" default:"134217728" max:"9223372036854775807" unit:"bytes"`
@@ -78,6 +106,16 @@ type Options struct {
 	EngineGCPercent   int    `opt:"engine_gc_percent" default:"100" unit:"percent"`
 	EngineMemoryLimit uint64 `opt:"engine_memory_limit" max:"9223372036854775807" unit:"bytes"`
 }
+
+// Policy says what happens at a high-water mark.
+type Policy string
+
+// The policies.
+const (
+	Drop  Policy = "drop"
+	Block Policy = "block"
+	Spill Policy = "spill"
+)
 
 // Bits of debug_flags.
 const (
@@ -130,15 +168,34 @@ func set(v reflect.Value, f reflect.StructField, text string) error {
 		return &Error{f.Tag.Get("opt"), shown, want}
 	}
 
+	if v.Type() == reflect.TypeFor[time.Duration]() {
+		lo, hi := float64(bound(f, "min", 0)), float64(bound(f, "max", math.MaxInt32))
+		n, err := strconv.ParseFloat(text, 64)
+		if err != nil || !(n >= lo && n <= hi) {
+			return bad(fmt.Sprintf("a time from %v to %v seconds", lo, hi))
+		}
+		v.SetInt(int64(n * float64(time.Second)))
+		return nil
+	}
+
 	switch v.Kind() {
 	case reflect.String:
+		if choices := f.Tag.Get("oneof"); choices != "" && !slices.Contains(strings.Fields(choices), text) {
+			return bad("one of " + strings.ReplaceAll(choices, " ", ", "))
+		}
 		if strings.IndexByte(text, 0) >= 0 {
 			return bad("text without a NUL byte")
+		}
+		if f.Tag.Get("endpoint") != "" && !validPort(text) {
+			return bad("an endpoint, with a port from 1 to 65535")
 		}
 		v.SetString(text)
 	case reflect.Slice:
 		if strings.IndexByte(text, 0) >= 0 {
 			return bad("text without a NUL byte")
+		}
+		if f.Tag.Get("endpoint") != "" && !validPort(text) {
+			return bad("an endpoint, with a port from 1 to 65535")
 		}
 		v.Set(reflect.Append(v, reflect.ValueOf(text)))
 	case reflect.Bool:
@@ -165,6 +222,19 @@ func set(v reflect.Value, f reflect.StructField, text string) error {
 		v.SetUint(n)
 	}
 	return nil
+}
+
+// validPort says whether an endpoint, if it is of TCP, has a port that exists.
+// libzmq takes the lowest 16 bits of any number, and 0 or * (in listening) for
+// a port that the system chooses.
+func validPort(endpoint string) bool {
+	rest, tcp := strings.CutPrefix(endpoint, "tcp://")
+	if !tcp {
+		return true
+	}
+	port := rest[strings.LastIndexByte(rest, ':')+1:]
+	_, err := strconv.ParseUint(port, 10, 16)
+	return port == "*" || err == nil
 }
 
 func bound(f reflect.StructField, tag string, otherwise int64) int64 {

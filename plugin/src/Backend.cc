@@ -29,9 +29,6 @@ namespace {
 constexpr uint64_t events_out_max = 64 << 20;
 constexpr uint64_t logs_out_max = 256 << 20;
 
-// How long a publish waits for room there before it gives up.
-constexpr int room_wait_ms = 1000;
-
 // The engine starts in some 10 ms; it does not wait for the network.
 constexpr int start_timeout_ms = 30000;
 
@@ -71,6 +68,9 @@ Backend::Backend(Formats arg_formats, std::unique_ptr<zeek::cluster::EventSerial
     if ( ! channel )
         zeek::reporter->FatalError("ZeroMQ: cannot make the queues of a cluster backend: %s", strerror(errno));
 
+    events_out = {&channel->events_out, ZZ_CLASS_EVENT, events_out_max, {}};
+    logs_out = {&channel->logs_out, ZZ_CLASS_LOG, logs_out_max, {}};
+
     // WebSocket clients have no use for logs.
     if ( formats.log.empty() )
         channel->flags |= ZZ_NODE_NO_LOGS;
@@ -86,6 +86,8 @@ void Backend::DoInitPostScript() {
     event_monitoring = zeek::event_registry->Register("Cluster::Backend::ZeroMQ::monitoring_event");
 
     linger = linger_ms();
+    events_out.room = Room::Of("xpub_overload", "xpub_sndhwm");
+    logs_out.room = Room::Of("log_overload", "log_sndhwm");
     curve_keys = CurveKeys::Load();
 
     const auto& prefix = zeek::id::find("Cluster::Backend::ZeroMQ::internal_topic_prefix");
@@ -97,6 +99,8 @@ Options Backend::EngineOptions() const {
     options.AddScriptValues();
     options.AddCurveKeys(curve_keys);
     options.Add("node_id", NodeId());
+    if ( const auto& name = zeek::id::find_val("Cluster::node") )
+        options.Add("node_name", name->AsStringVal()->ToStdString());
     options.Add("event_format", formats.event);
     options.Add("log_format", formats.log);
     return options;
@@ -108,8 +112,11 @@ bool Backend::DoInit() {
     const auto view = options.View();
 
     char err[error_size];
-    if ( zz_node_start(view.data(), view.size(), channel, &node, start_timeout_ms, err, sizeof(err)) != ZEEKZMQ_OK ) {
+    const auto rc = zz_node_start(view.data(), view.size(), channel, &node, start_timeout_ms, err, sizeof(err));
+    if ( rc != ZEEKZMQ_OK ) {
         zeek::reporter->Error("ZeroMQ: %s", err);
+        if ( rc == ZEEKZMQ_ETIMEOUT )
+            channel = nullptr; // the engine may still come and use it
         return false;
     }
 
@@ -171,33 +178,41 @@ void Backend::DoTerminate() {
     channel = nullptr;
 }
 
-bool Backend::WaitForRoom(const zz_queue* q, uint64_t bytes_max) {
-    if ( node == 0 ) // nobody would make room
+bool Backend::HasRoom(const Outlet& to) const {
+    return zz_queue_bytes(to.queue) < to.bytes_max && zz_queue_depth(to.queue, to.cls) < to.room.depth_max;
+}
+
+bool Backend::WaitForRoom(Outlet& to) const {
+    if ( node == 0 || to.gave_up ) // nobody makes room, or not soon
         return false;
 
-    for ( int ms = 0; ms < room_wait_ms; ms++ ) {
-        const timespec nap = {0, 1000000};
+    metrics::count(metrics::counters()->publish_blocks);
+
+    const double until = zeek::util::current_time(true) + to.room.wait;
+    do {
+        const timespec nap = {0, 200000};
         nanosleep(&nap, nullptr);
-        if ( zz_queue_bytes(q) < bytes_max )
+        if ( HasRoom(to) )
             return true;
-        if ( signal_val == SIGTERM || signal_val == SIGINT )
-            return false;
-    }
+    } while ( signal_val != SIGTERM && signal_val != SIGINT && zeek::util::current_time(true) < until );
+
+    to.gave_up = true;
     return false;
 }
 
-bool Backend::Push(zz_queue* q, uint64_t bytes_max, uint16_t kind, std::string_view topic, std::string_view format,
+bool Backend::Push(Outlet& to, uint16_t kind, std::string_view topic, std::string_view format,
                    const zeek::byte_buffer& payload) {
-    if ( zz_queue_bytes(q) >= bytes_max && ! WaitForRoom(q, bytes_max) ) {
-        metrics::queue_drop(topic);
+    if ( HasRoom(to) )
+        to.gave_up = false;
+    else if ( ! WaitForRoom(to) ) {
+        metrics::queue_drop(kind == ZZ_LOG, topic);
         return false;
     }
 
-    if ( ! zz_queue_push(q, kind, topic.data(), topic.size(), format.data(), format.size(), payload.data(),
+    if ( ! zz_queue_push(to.queue, kind, topic.data(), topic.size(), format.data(), format.size(), payload.data(),
                          payload.size()) ) {
         zeek::reporter->Error("ZeroMQ: cannot queue %zu bytes for topic '%.*s': %s", payload.size(),
-                              static_cast<int>(std::min<size_t>(topic.size(), 200)), topic.data(),
-                              strerror(errno));
+                              static_cast<int>(std::min<size_t>(topic.size(), 200)), topic.data(), strerror(errno));
         return false;
     }
 
@@ -206,13 +221,13 @@ bool Backend::Push(zz_queue* q, uint64_t bytes_max, uint16_t kind, std::string_v
 }
 
 bool Backend::DoPublishEvent(const std::string& topic, const std::string& format, const zeek::byte_buffer& buf) {
-    return channel && Push(&channel->events_out, events_out_max, ZZ_EVENT, topic, format, buf);
+    return channel && Push(events_out, ZZ_EVENT, topic, format, buf);
 }
 
 bool Backend::DoPublishLogWrites(const zeek::logging::detail::LogWriteHeader& header, const std::string& format,
                                  zeek::byte_buffer& buf) {
     // Before DoInit() there is nowhere to send a log to.
-    return node && Push(&channel->logs_out, logs_out_max, ZZ_LOG, {}, format, buf);
+    return node && Push(logs_out, ZZ_LOG, {}, format, buf);
 }
 
 bool Backend::PushControl(uint16_t kind, const std::string& topic_prefix) {
@@ -267,6 +282,7 @@ void Backend::Process(const zz_record& r) {
         case ZZ_WARNING: zeek::reporter->Warning("ZeroMQ: %s", std::string(text_of(r)).c_str()); break;
         case ZZ_ERROR: zeek::reporter->Error("ZeroMQ: %s", std::string(text_of(r)).c_str()); break;
         case ZZ_FATAL: zeek::reporter->FatalError("ZeroMQ: %s", std::string(text_of(r)).c_str()); break;
+        case ZZ_DROPS: metrics::add_drops(format_of(r), topic_of(r), text_of(r)); break;
         default: break; // ZZ_SKIP
     }
 }

@@ -70,12 +70,22 @@ private:
 
     Options EngineOptions() const;
 
-    // Appends to a queue to the engine, waiting a moment for room if it is full.
-    // False if there was none, or a part is too long.
-    bool Push(zz_queue* q, uint64_t bytes_max, uint16_t kind, std::string_view topic, std::string_view format,
+    // One of the two queues that carry messages to the engine.
+    struct Outlet {
+        zz_queue* queue;
+        int cls;            // ZZ_CLASS_*
+        uint64_t bytes_max; // of memory
+        Room room;
+        bool gave_up = false; // the last wait was in vain: none until there was room
+    };
+
+    // Appends to a queue to the engine, waiting for room if it is full. False if
+    // there was none in time, or a part is too long.
+    bool Push(Outlet& to, uint16_t kind, std::string_view topic, std::string_view format,
               const zeek::byte_buffer& payload);
+    bool HasRoom(const Outlet& to) const;
+    bool WaitForRoom(Outlet& to) const;
     bool PushControl(uint16_t kind, const std::string& topic_prefix);
-    bool WaitForRoom(const zz_queue* q, uint64_t bytes_max);
 
     void ProcessSubscription(const std::string& topic);
     void ProcessUnsubscription(const std::string& topic);
@@ -88,6 +98,9 @@ private:
     Inbox* inbox = nullptr;
     uint64_t node = 0;   // handle; 0: not running
     uint64_t broker = 0; // handle; 0: not running
+
+    Outlet events_out;
+    Outlet logs_out;
 
     CurveKeys curve_keys;
     int linger = 0; // ms

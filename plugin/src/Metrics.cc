@@ -5,6 +5,11 @@
 #include <zeek/Reporter.h>
 #include <zeek/telemetry/Manager.h>
 
+#include <cstring>
+#include <set>
+#include <string>
+#include <utility>
+
 namespace zeekzmq::metrics {
 
 namespace {
@@ -32,6 +37,10 @@ const Metric all[] = {
      "Log batches dropped at the PUSH socket's high-water mark."},
     {"cluster_zeromq_queue_drops", &the_counters.queue_drops,
      "Events and log batches dropped since the queue to the engine was full."},
+    {"cluster_zeromq_publish_blocks", &the_counters.publish_blocks,
+     "Times a publish or log write waited for room in the queue to the engine."},
+    {"cluster_zeromq_log_batches_spilled", &the_counters.logs_spilled, "Log batches kept on disk."},
+    {"cluster_zeromq_log_batches_resent", &the_counters.logs_resent, "Log batches sent from disk."},
     {"cluster_zeromq_events_sent", &the_counters.events_sent, "Events sent."},
     {"cluster_zeromq_events_received", &the_counters.events_received, "Events received and queued."},
     {"cluster_zeromq_log_batches_sent", &the_counters.logs_sent, "Log batches sent."},
@@ -77,10 +86,41 @@ zz_counters* counters() { return &the_counters; }
 
 zz_broker_stats* broker_stats() { return &the_broker_stats; }
 
-void queue_drop(std::string_view topic) {
-    if ( the_counters.queue_drops.fetch_add(1, std::memory_order_relaxed) == 0 )
-        zeek::reporter->Warning("ZeroMQ: dropped a message for topic '%.*s': the queue to the engine is full",
+namespace {
+
+// Label values of the drops metric; the last stands for what is beyond.
+constexpr size_t labels_max = 200;
+constexpr std::string_view other_topic = "__other__";
+
+void add_drops(std::string_view reason, std::string_view topic, uint64_t n) {
+    static const auto family = zeek::telemetry_mgr->CounterFamily(
+        "zeek", "cluster_zeromq_drops", {"reason", "topic"},
+        "Events and log batches dropped, by the option whose bound was reached, or what was wrong with them.");
+    static std::set<std::pair<std::string, std::string>> known;
+
+    std::pair<std::string, std::string> key(reason, topic);
+    if ( ! known.contains(key) && known.size() >= labels_max )
+        key.second = other_topic;
+    known.insert(key);
+    family->GetOrAdd({{"reason", key.first}, {"topic", key.second}})->Inc(static_cast<double>(n));
+}
+
+} // namespace
+
+void queue_drop(bool log, std::string_view topic) {
+    if ( the_counters.queue_drops.load(std::memory_order_relaxed) == 0 )
+        zeek::reporter->Warning("ZeroMQ: dropped %s '%.*s': the queue to the engine is full",
+                                log ? "a log batch" : "an event for topic",
                                 static_cast<int>(std::min<size_t>(topic.size(), 200)), topic.data());
+    count(the_counters.queue_drops);
+    add_drops("queue_full", topic.substr(0, 63), 1);
+}
+
+void add_drops(std::string_view reason, std::string_view topic, std::string_view number) {
+    uint64_t n = 0;
+    if ( number.size() == sizeof(n) )
+        memcpy(&n, number.data(), sizeof(n));
+    add_drops(reason, topic, n);
 }
 
 } // namespace zeekzmq::metrics

@@ -19,8 +19,17 @@ void initialize();
 zz_counters* counters();
 zz_broker_stats* broker_stats();
 
+// For a counter that the main thread writes.
+inline void count(std::atomic<uint64_t>& counter) {
+    counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+}
+
 // Counts an event or log batch lost because the queue to the engine was full,
 // and warns the first time.
-void queue_drop(std::string_view topic);
+void queue_drop(bool log, std::string_view topic);
+
+// Counts messages that the engine dropped, by why and topic; number is a uint64
+// in host byte order.
+void add_drops(std::string_view reason, std::string_view topic, std::string_view number);
 
 } // namespace zeekzmq::metrics

@@ -5,8 +5,10 @@
 #include <zeek/ID.h>
 #include <zeek/Reporter.h>
 #include <zeek/Val.h>
+#include <zeek/util.h>
 
 #include <cstdlib>
+#include <string_view>
 
 namespace zeekzmq {
 
@@ -15,15 +17,45 @@ namespace {
 // Every option that the engine takes from the scripts; options.zeek says what
 // they are, and go/options reads them. The CURVE keys come by another way.
 constexpr const char* names[] = {
-    "connect_log_endpoints", "connect_xpub_endpoint", "connect_xpub_nodrop",
-    "connect_xsub_endpoint", "debug_flags",           "engine_gc_percent",
-    "engine_memory_limit",   "engine_threads",        "ipv6",
-    "linger_ms",             "listen_log_endpoint",   "listen_xpub_endpoint",
-    "listen_xpub_nodrop",    "listen_xsub_endpoint",  "log_immediate",
-    "log_rcvbuf",            "log_rcvhwm",            "log_sndbuf",
-    "log_sndhwm",            "max_message_size",      "onloop_queue_hwm",
-    "poll_max_messages",     "proxy_io_threads",      "xpub_sndbuf",
-    "xpub_sndhwm",           "xsub_rcvbuf",           "xsub_rcvhwm",
+    "connect_log_endpoints",
+    "connect_xpub_endpoint",
+    "connect_xpub_nodrop",
+    "connect_xsub_endpoint",
+    "debug_flags",
+    "engine_gc_percent",
+    "engine_memory_limit",
+    "engine_threads",
+    "heartbeat_interval",
+    "heartbeat_timeout",
+    "ipv6",
+    "linger_ms",
+    "listen_log_endpoint",
+    "listen_xpub_endpoint",
+    "listen_xpub_nodrop",
+    "listen_xsub_endpoint",
+    "log_immediate",
+    "log_overload",
+    "log_rcvbuf",
+    "log_rcvhwm",
+    "log_sndbuf",
+    "log_sndhwm",
+    "log_spill_dir",
+    "log_spill_max_bytes",
+    "max_message_size",
+    "onloop_overload",
+    "onloop_queue_hwm",
+    "overload_block_limit",
+    "poll_max_messages",
+    "proxy_io_threads",
+    "reconnect_interval",
+    "reconnect_interval_max",
+    "tcp_keepalive",
+    "tcp_keepalive_idle",
+    "xpub_overload",
+    "xpub_sndbuf",
+    "xpub_sndhwm",
+    "xsub_rcvbuf",
+    "xsub_rcvhwm",
 };
 
 zeek::ValPtr find(const std::string& name) {
@@ -31,11 +63,21 @@ zeek::ValPtr find(const std::string& name) {
     return id ? id->GetVal() : nullptr;
 }
 
+// "drop" for Cluster::Backend::ZeroMQ::OVERLOAD_DROP.
+std::string policy_name(std::string enum_name) {
+    constexpr std::string_view prefix = "OVERLOAD_";
+    if ( const auto at = enum_name.rfind(prefix); at != std::string::npos )
+        enum_name.erase(0, at + prefix.size());
+    return zeek::util::strtolower(enum_name);
+}
+
 std::string text_of(const zeek::ValPtr& v) {
     switch ( v->GetType()->Tag() ) {
         case zeek::TYPE_BOOL: return v->AsBool() ? "T" : "F";
         case zeek::TYPE_INT: return std::to_string(v->AsInt());
         case zeek::TYPE_COUNT: return std::to_string(v->AsCount());
+        case zeek::TYPE_INTERVAL: return std::to_string(v->AsInterval()); // seconds
+        case zeek::TYPE_ENUM: return policy_name(v->GetType()->AsEnumType()->Lookup(v->AsEnum()));
         default: return v->AsStringVal()->ToStdString();
     }
 }
@@ -104,6 +146,16 @@ std::vector<zeekzmq_option> Options::View() const {
 int linger_ms() {
     const auto v = find("linger_ms");
     return v ? static_cast<int>(v->AsInt()) : 500;
+}
+
+Room Room::Of(const char* policy, const char* high_water_mark) {
+    Room room;
+    const auto hwm = find(high_water_mark);
+    if ( find_text(policy) == "block" && hwm && hwm->AsInt() > 0 )
+        room.depth_max = static_cast<uint64_t>(hwm->AsInt());
+    if ( const auto limit = find("overload_block_limit") )
+        room.wait = limit->AsInterval();
+    return room;
 }
 
 bool use_builtin_backend() {

@@ -5,6 +5,7 @@
 
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
@@ -40,6 +41,15 @@ private:
 
 // linger_ms as the scripts have it, in milliseconds.
 int linger_ms();
+
+// When a publish waits for the engine, and how long.
+struct Room {
+    uint64_t depth_max = UINT64_MAX; // records queued; no bound unless the policy is to block
+    double wait = 1.0;               // seconds
+
+    // For the policy and the high-water mark that two options give.
+    static Room Of(const char* policy, const char* high_water_mark);
+};
 
 // use_builtin_backend as the scripts have it.
 bool use_builtin_backend();

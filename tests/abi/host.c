@@ -211,6 +211,8 @@ void log_path(const zz_record* r, char* out, size_t size) {
     out[n] = '\0';
 }
 
+bool is_error(const zz_record* r) { return r->kind == ZZ_ERROR || r->kind == ZZ_FATAL; }
+
 bool record_is(const zz_record* r, uint16_t kind, const char* topic) {
     return r && r->kind == kind &&
            (! topic || (r->topic_len == strlen(topic) && memcmp(zz_record_topic(r), topic, r->topic_len) == 0));
@@ -258,7 +260,7 @@ void node_await(node* n, uint16_t kind, const char* topic) {
         const zz_record* r = left > 0 ? node_next(n, (int)left) : NULL;
         CHECK(r, "node %s waited in vain for kind %u, topic %s", n->id, kind, topic ? topic : "(any)");
         const bool found = record_is(r, kind, topic);
-        if ( ! found && r->kind >= ZZ_ERROR )
+        if ( ! found && is_error(r) )
             test_fail("node %s: %.*s", n->id, (int)r->payload_len, (const char*)zz_record_payload(r));
         node_done(n, r);
         if ( found )

@@ -108,6 +108,9 @@ void node_await(node* n, uint16_t kind, const char* topic);
 /* Subscribes to topic and waits until publisher has seen it. */
 void link_nodes(node* subscriber, node* publisher, const char* topic);
 
+/* ZZ_ERROR or ZZ_FATAL. */
+bool is_error(const zz_record* r);
+
 bool record_is(const zz_record* r, uint16_t kind, const char* topic);
 
 #endif

@@ -32,7 +32,7 @@ static void expect_event(node* n, const char* topic, uint64_t number) {
             node_done(n, r);
             return;
         }
-        if ( r->kind >= ZZ_ERROR )
+        if ( is_error(r) )
             test_fail("node %s: %.*s", n->id, (int)r->payload_len, (const char*)zz_record_payload(r));
         node_done(n, r);
     }
@@ -267,7 +267,7 @@ static void a_large_event_fits(void) {
     CHECK(publish_raw(&p.a, "abi.", event, sizeof(head) + TEXT), "push");
     const zz_record* r;
     while ( (r = node_next(&p.b, test_ms(20000))) && r->kind != ZZ_EVENT ) {
-        CHECK(r->kind < ZZ_ERROR, "%.*s", (int)r->payload_len, (const char*)zz_record_payload(r));
+        CHECK(! is_error(r), "%.*s", (int)r->payload_len, (const char*)zz_record_payload(r));
         node_done(&p.b, r);
     }
     CHECK(r && r->payload_len == sizeof(head) + TEXT && memcmp(zz_record_payload(r), event, r->payload_len) == 0,
@@ -390,7 +390,7 @@ static bool take_log(node* n, int* seen, int ms) {
         seen[number]++;
     }
     else
-        CHECK(r->kind < ZZ_ERROR, "node %s: %.*s", n->id, (int)r->payload_len, (const char*)zz_record_payload(r));
+        CHECK(! is_error(r), "node %s: %.*s", n->id, (int)r->payload_len, (const char*)zz_record_payload(r));
     const bool log = r->kind == ZZ_LOG;
     node_done(n, r);
     return log || take_log(n, seen, ms);

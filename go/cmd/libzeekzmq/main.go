@@ -46,12 +46,16 @@ func addHandle(s stopper) C.uint64_t {
 	return C.uint64_t(handles.last)
 }
 
-func takeHandle(h uint64) stopper {
+// takeHandle takes the handle of a T, a node or a broker, out of use.
+func takeHandle[T stopper](h C.uint64_t) (T, error) {
 	handles.Lock()
 	defer handles.Unlock()
-	s := handles.open[h]
-	delete(handles.open, h)
-	return s
+	s, ok := handles.open[uint64(h)].(T)
+	if !ok {
+		return s, errHandle
+	}
+	delete(handles.open, uint64(h))
+	return s, nil
 }
 
 // call runs an export's body and puts its error, or its panic, into err.
@@ -156,7 +160,7 @@ func zeekzmq_node_start(opts unsafe.Pointer, n C.size_t, ch unsafe.Pointer, node
 
 //export zeekzmq_node_stop
 func zeekzmq_node_stop(node C.uint64_t, err *C.char, size C.size_t) C.int32_t {
-	return stop(node, err, size)
+	return stop[*engine.Engine](node, err, size)
 }
 
 //export zeekzmq_broker_start
@@ -177,14 +181,14 @@ func zeekzmq_broker_start(opts unsafe.Pointer, n C.size_t, stats unsafe.Pointer,
 
 //export zeekzmq_broker_stop
 func zeekzmq_broker_stop(handle C.uint64_t, err *C.char, size C.size_t) C.int32_t {
-	return stop(handle, err, size)
+	return stop[*broker.Broker](handle, err, size)
 }
 
-func stop(handle C.uint64_t, err *C.char, size C.size_t) C.int32_t {
+func stop[T stopper](handle C.uint64_t, err *C.char, size C.size_t) C.int32_t {
 	return call(err, size, func() error {
-		s := takeHandle(uint64(handle))
-		if s == nil {
-			return errHandle
+		s, e := takeHandle[T](handle)
+		if e != nil {
+			return e
 		}
 		return s.Stop()
 	})

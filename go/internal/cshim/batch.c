@@ -71,28 +71,27 @@ static int send_bytes(void* socket, const void* data, size_t len, int flags) {
     return send_part(socket, &m, flags);
 }
 
-static int keep_format(zz_sender* s, const zz_record* r) {
-    if ( zmq_msg_size(&s->format) == r->format_len &&
-         memcmp(zmq_msg_data(&s->format), zz_record_format(r), r->format_len) == 0 )
+static int keep_format(zz_sender* s, const void* format, size_t len) {
+    if ( zmq_msg_size(&s->format) == len && memcmp(zmq_msg_data(&s->format), format, len) == 0 )
         return 0;
 
     zmq_msg_close(&s->format);
-    if ( zmq_msg_init_size(&s->format, r->format_len) != 0 ) {
+    if ( zmq_msg_init_size(&s->format, len) != 0 ) {
         const int err = zmq_errno();
         zmq_msg_init(&s->format);
         return err;
     }
-    memcpy(zmq_msg_data(&s->format), zz_record_format(r), r->format_len);
+    memcpy(zmq_msg_data(&s->format), format, len);
     return 0;
 }
 
 // Parts 2 to 4. A socket that took part 1 takes these too, but for a failure.
-static int send_rest(void* socket, zz_sender* s, const zz_record* r) {
+static int send_rest(void* socket, zz_sender* s, const void* payload, size_t payload_len) {
     int err = send_copy(socket, &s->node_id, ZMQ_SNDMORE);
     if ( ! err )
         err = send_copy(socket, &s->format, ZMQ_SNDMORE);
     if ( ! err )
-        err = send_bytes(socket, zz_record_payload(r), r->payload_len, 0);
+        err = send_bytes(socket, payload, payload_len, 0);
     return err;
 }
 
@@ -106,45 +105,46 @@ static int send_control(void* xsub, const zz_record* r) {
     return send_part(xsub, &m, 0);
 }
 
-int zz_send_events(zz_queue* q, void* xpub, void* xsub, zz_sender* s, uint32_t max, bool drop, zz_send_result* res) {
+static int send_event(void* xpub, zz_sender* s, const zz_record* r) {
+    int err = keep_format(s, zz_record_format(r), r->format_len);
+    if ( ! err )
+        err = send_bytes(xpub, zz_record_topic(r), r->topic_len, ZMQ_SNDMORE);
+    if ( err == EAGAIN ) {
+        look_for_room(xpub);
+        err = send_bytes(xpub, zz_record_topic(r), r->topic_len, ZMQ_SNDMORE);
+    }
+    return err ? err : send_rest(xpub, s, zz_record_payload(r), r->payload_len);
+}
+
+int zz_send_log(void* push, zz_sender* s, const void* format, size_t format_len, const void* payload,
+                size_t payload_len) {
+    int err = keep_format(s, format, format_len);
+    if ( ! err )
+        err = send_copy(push, &s->log_write, ZMQ_SNDMORE);
+    if ( err == EAGAIN ) {
+        look_for_room(push);
+        err = send_copy(push, &s->log_write, ZMQ_SNDMORE);
+    }
+    return err ? err : send_rest(push, s, payload, payload_len);
+}
+
+int zz_send_events(zz_queue* q, void* xpub, void* xsub, zz_sender* s, uint32_t max, zz_send_result* res) {
     memset(res, 0, sizeof(*res));
-    bool looked = false;
 
     for ( uint32_t i = 0; i < max; i++ ) {
         const zz_record* r = zz_queue_peek(q);
         if ( ! r )
             return 0;
 
-        int err;
-        if ( r->kind == ZZ_EVENT ) {
-            err = keep_format(s, r);
-            if ( ! err )
-                err = send_bytes(xpub, zz_record_topic(r), r->topic_len, ZMQ_SNDMORE);
-            if ( err == EAGAIN && ! looked ) {
-                looked = true;
-                look_for_room(xpub);
-                err = send_bytes(xpub, zz_record_topic(r), r->topic_len, ZMQ_SNDMORE);
-            }
-            if ( err == EAGAIN ) {
-                if ( ! drop ) {
-                    res->blocked = 1;
-                    return 0;
-                }
-                res->dropped++;
-                err = 0;
-            }
-            else if ( ! err ) {
-                err = send_rest(xpub, s, r);
-                res->sent += err == 0;
-            }
-        }
-        else {
-            err = send_control(xsub, r);
-            res->controls++;
+        const bool event = r->kind == ZZ_EVENT;
+        const int err = event ? send_event(xpub, s, r) : send_control(xsub, r);
+        if ( err ) {
+            res->blocked = event && err == EAGAIN;
+            return res->blocked ? 0 : err;
         }
 
-        if ( err )
-            return err;
+        res->sent += event;
+        res->controls += ! event;
         zz_queue_consume(q, r);
     }
 
@@ -152,38 +152,22 @@ int zz_send_events(zz_queue* q, void* xpub, void* xsub, zz_sender* s, uint32_t m
     return 0;
 }
 
-int zz_send_logs(zz_queue* q, void* push, zz_sender* s, uint32_t max, bool drop, zz_send_result* res) {
+int zz_send_logs(zz_queue* q, void* push, zz_sender* s, uint32_t max, zz_send_result* res) {
     memset(res, 0, sizeof(*res));
-    bool looked = false;
 
     for ( uint32_t i = 0; i < max; i++ ) {
         const zz_record* r = zz_queue_peek(q);
         if ( ! r )
             return 0;
 
-        int err = keep_format(s, r);
-        if ( ! err )
-            err = send_copy(push, &s->log_write, ZMQ_SNDMORE);
-        if ( err == EAGAIN && ! looked ) {
-            looked = true;
-            look_for_room(push);
-            err = send_copy(push, &s->log_write, ZMQ_SNDMORE);
-        }
-        if ( err == EAGAIN ) {
-            if ( ! drop ) {
-                res->blocked = 1;
-                return 0;
-            }
-            res->dropped++;
-            err = 0;
-        }
-        else if ( ! err ) {
-            err = send_rest(push, s, r);
-            res->sent += err == 0;
+        const int err =
+            zz_send_log(push, s, zz_record_format(r), r->format_len, zz_record_payload(r), r->payload_len);
+        if ( err ) {
+            res->blocked = err == EAGAIN;
+            return res->blocked ? 0 : err;
         }
 
-        if ( err )
-            return err;
+        res->sent++;
         zz_queue_consume(q, r);
     }
 
@@ -240,6 +224,13 @@ static void malformed(zz_recv* r, uint32_t parts) {
     r->bad_parts = parts;
 }
 
+static void note_drop(zz_recv* r, zmq_msg_t* topic) {
+    zz_label* l = &r->dropped_topics[r->dropped++];
+    const size_t len = zmq_msg_size(topic);
+    l->len = (uint8_t)(len < sizeof(l->text) ? len : sizeof(l->text));
+    memcpy(l->text, zmq_msg_data(topic), l->len);
+}
+
 static int add(zz_queue* inbox, zz_recv* r, uint16_t kind, zmq_msg_t* topic, zmq_msg_t* format, zmq_msg_t* payload) {
     const size_t topic_len = topic ? zmq_msg_size(topic) : 0;
     const size_t format_len = zmq_msg_size(format);
@@ -292,7 +283,7 @@ static int recv_messages(void* socket, zz_queue* inbox, zz_recv* r, bool events)
                   memcmp(zmq_msg_data(&m[1]), r->self, r->self_len) == 0 )
             continue;
         else if ( over )
-            r->dropped++;
+            note_drop(r, &m[0]);
         else if ( (err = add(inbox, r, events ? ZZ_EVENT : ZZ_LOG, events ? &m[0] : NULL, &m[2], &m[3])) != 0 )
             break;
     }

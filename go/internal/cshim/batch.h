@@ -33,19 +33,28 @@ int zz_sender_init(zz_sender* s, const void* node_id, size_t len);
 void zz_sender_close(zz_sender* s);
 
 typedef struct zz_send_result {
-    uint32_t sent;    /* events or log batches handed to libzmq */
-    uint32_t dropped; /* at the high-water mark, and consumed since drop was set */
-    uint32_t controls;
-    uint32_t blocked; /* the oldest record met the high-water mark and was left, since drop was not set */
-    uint32_t more;    /* max was reached: there may be more */
+    uint32_t sent;     /* events or log batches handed to libzmq */
+    uint32_t controls; /* subscriptions and unsubscriptions, likewise */
+    bool blocked;      /* the oldest record met the high-water mark, and is still in the queue */
+    bool more;         /* max was reached with records left */
 } zz_send_result;
 
 /* Sends up to max records of events_out: events to xpub, subscriptions to
  * xsub. */
-int zz_send_events(zz_queue* q, void* xpub, void* xsub, zz_sender* s, uint32_t max, bool drop, zz_send_result* res);
+int zz_send_events(zz_queue* q, void* xpub, void* xsub, zz_sender* s, uint32_t max, zz_send_result* res);
 
 /* Sends up to max log batches of logs_out to push. */
-int zz_send_logs(zz_queue* q, void* push, zz_sender* s, uint32_t max, bool drop, zz_send_result* res);
+int zz_send_logs(zz_queue* q, void* push, zz_sender* s, uint32_t max, zz_send_result* res);
+
+/* Sends one log batch that is in no queue. EAGAIN at the high-water mark. */
+int zz_send_log(void* push, zz_sender* s, const void* format, size_t format_len, const void* payload,
+                size_t payload_len);
+
+/* A topic cut to what a metric's label needs. */
+typedef struct zz_label {
+    uint8_t len;
+    uint8_t text[63];
+} zz_label;
 
 /* A receive call's bounds, and what came of it. The records it made are in
  * records, uncommitted: the caller checks them, then zz_inbox_commit(). */
@@ -67,6 +76,7 @@ typedef struct zz_recv {
     bool full;         /* stopped at a bound with messages perhaps waiting */
     bool more;         /* stopped at max */
     zz_record* records[ZZ_BATCH_MAX];
+    zz_label dropped_topics[ZZ_BATCH_MAX];
 } zz_recv;
 
 int zz_recv_events(void* xsub, zz_queue* inbox, zz_recv* r);

@@ -84,6 +84,7 @@ const (
 	Warning        Kind = C.ZZ_WARNING
 	Error          Kind = C.ZZ_ERROR
 	Fatal          Kind = C.ZZ_FATAL
+	Drops          Kind = C.ZZ_DROPS
 )
 
 // Record is a record in C memory, laid out as zz_record. It is valid until it
@@ -116,6 +117,8 @@ type Counters struct {
 	LogDrops, QueueDrops, QueueBlocks atomic.Uint64
 	EventsSent, EventsReceived        atomic.Uint64
 	LogsSent, LogsReceived            atomic.Uint64
+	LogsSpilled, LogsResent           atomic.Uint64
+	PublishBlocks                     atomic.Uint64
 }
 
 // BrokerStats are a broker's counters, laid out as zz_broker_stats.
@@ -130,6 +133,8 @@ type BrokerStats struct {
 var (
 	_ [unsafe.Sizeof(Record{}) - C.sizeof_zz_record]struct{}
 	_ [C.sizeof_zz_record - unsafe.Sizeof(Record{})]struct{}
+	_ [unsafe.Sizeof(Label{}) - C.sizeof_zz_label]struct{}
+	_ [C.sizeof_zz_label - unsafe.Sizeof(Label{})]struct{}
 	_ [unsafe.Sizeof(Counters{}) - C.sizeof_zz_counters]struct{}
 	_ [C.sizeof_zz_counters - unsafe.Sizeof(Counters{})]struct{}
 	_ [unsafe.Sizeof(BrokerStats{}) - C.sizeof_zz_broker_stats]struct{}
@@ -176,6 +181,16 @@ func (c *Channel) Tell(kind Kind, text string) {
 	}
 }
 
+// TellDrops tells the host how many messages were dropped: n is a uint64 in host
+// byte order. The engine's goroutine only.
+func (c *Channel) TellDrops(reason, topic string, n []byte) {
+	t, f := unsafe.Pointer(unsafe.StringData(topic)), unsafe.Pointer(unsafe.StringData(reason))
+	if C.zz_queue_push(C.ch_inbox(c.ptr), C.ZZ_DROPS, t, C.size_t(len(topic)), f, C.size_t(len(reason)),
+		unsafe.Pointer(&n[0]), C.size_t(len(n))) {
+		C.zz_waker_wake(C.ch_host_waker(c.ptr))
+	}
+}
+
 // Pending says whether anything waits in the outbound queues. The engine's
 // goroutine only.
 func (c *Channel) Pending() bool {
@@ -184,14 +199,14 @@ func (c *Channel) Pending() bool {
 
 // Sent is what a send call did.
 type Sent struct {
-	Sent, Dropped int  // messages
-	Controls      int  // subscriptions and unsubscriptions
-	Blocked       bool // the oldest message met the high-water mark and still waits
-	More          bool // the call's bound was reached
+	Sent     int  // messages
+	Controls int  // subscriptions and unsubscriptions
+	Blocked  bool // the oldest message met the high-water mark, and is still queued
+	More     bool // the call's bound was reached
 }
 
 func sentOf(r *C.zz_send_result) Sent {
-	return Sent{int(r.sent), int(r.dropped), int(r.controls), r.blocked != 0, r.more != 0}
+	return Sent{int(r.sent), int(r.controls), bool(r.blocked), bool(r.more)}
 }
 
 // Sender sends a channel's outbound queues.
@@ -219,17 +234,42 @@ func (s *Sender) Close() {
 	C.free(unsafe.Pointer(s.r))
 }
 
-// Events sends up to max queued events and subscription changes. With drop,
-// events that meet xpub's high-water mark are dropped.
-func (s *Sender) Events(xpub, xsub *Socket, max int, drop bool) (Sent, error) {
-	rc := C.zz_send_events(C.ch_events_out(s.ch.ptr), xpub.ptr, xsub.ptr, s.c, C.uint32_t(max), C.bool(drop), s.r)
+// Events sends up to max queued events and subscription changes.
+func (s *Sender) Events(xpub, xsub *Socket, max int) (Sent, error) {
+	rc := C.zz_send_events(C.ch_events_out(s.ch.ptr), xpub.ptr, xsub.ptr, s.c, C.uint32_t(max), s.r)
 	return sentOf(s.r), errno(rc)
 }
 
-// Logs sends up to max queued log batches, likewise.
-func (s *Sender) Logs(push *Socket, max int, drop bool) (Sent, error) {
-	rc := C.zz_send_logs(C.ch_logs_out(s.ch.ptr), push.ptr, s.c, C.uint32_t(max), C.bool(drop), s.r)
+// Logs sends up to max queued log batches.
+func (s *Sender) Logs(push *Socket, max int) (Sent, error) {
+	rc := C.zz_send_logs(C.ch_logs_out(s.ch.ptr), push.ptr, s.c, C.uint32_t(max), s.r)
 	return sentOf(s.r), errno(rc)
+}
+
+// Log sends a log batch that is in no queue: [ErrAgain] at the high-water mark.
+func (s *Sender) Log(push *Socket, format, payload []byte) error {
+	return errno(C.zz_send_log(push.ptr, s.c, unsafe.Pointer(unsafe.SliceData(format)), C.size_t(len(format)),
+		unsafe.Pointer(unsafe.SliceData(payload)), C.size_t(len(payload))))
+}
+
+// OldestEvent returns the oldest record that Events would send, or nil.
+func (s *Sender) OldestEvent() *Record {
+	return (*Record)(unsafe.Pointer(C.zz_queue_peek(C.ch_events_out(s.ch.ptr))))
+}
+
+// OldestLog returns the oldest record that Logs would send, or nil.
+func (s *Sender) OldestLog() *Record {
+	return (*Record)(unsafe.Pointer(C.zz_queue_peek(C.ch_logs_out(s.ch.ptr))))
+}
+
+// DropEvent takes the record of OldestEvent out of its queue.
+func (s *Sender) DropEvent(r *Record) {
+	C.zz_queue_consume(C.ch_events_out(s.ch.ptr), (*C.zz_record)(unsafe.Pointer(r)))
+}
+
+// DropLog takes the record of OldestLog out of its queue.
+func (s *Sender) DropLog(r *Record) {
+	C.zz_queue_consume(C.ch_logs_out(s.ch.ptr), (*C.zz_record)(unsafe.Pointer(r)))
 }
 
 // Limits bound what a receive call takes.
@@ -252,7 +292,17 @@ type Received struct {
 	Full     bool // stopped at a bound of the inbox
 	More     bool // stopped at Limits.Max
 	Records  []*Record
+	Topics   []Label // of the events dropped; valid until the next call
 }
+
+// Label is a topic, cut to what a metric's label needs. Laid out as zz_label.
+type Label struct {
+	len  uint8
+	text [63]byte
+}
+
+// Bytes returns the topic's first 63 bytes.
+func (l *Label) Bytes() []byte { return l.text[:l.len] }
 
 // Receiver receives into a channel's inbox. Between a receive call and
 // [Receiver.Commit] the host does not see the records.
@@ -286,7 +336,8 @@ func (r *Receiver) limit(l Limits) {
 func (r *Receiver) received() Received {
 	c := r.c
 	return Received{int(c.taken), int(c.dropped), int(c.errors), int(c.bad_parts), bool(c.full), bool(c.more),
-		unsafe.Slice((**Record)(unsafe.Pointer(&c.records[0])), int(c.n))}
+		unsafe.Slice((**Record)(unsafe.Pointer(&c.records[0])), int(c.n)),
+		unsafe.Slice((*Label)(unsafe.Pointer(&c.dropped_topics[0])), int(c.dropped))}
 }
 
 // Events receives events from an XSUB.
@@ -322,8 +373,17 @@ func (r *Receiver) Reject(rec *Record) {
 	C.zz_queue_skip(C.ch_inbox(r.ch.ptr), (*C.zz_record)(unsafe.Pointer(rec)))
 }
 
+// RejectAll takes back everything that was received and not yet committed.
+func (r *Receiver) RejectAll() {
+	for _, rec := range r.received().Records {
+		r.Reject(rec)
+	}
+	r.c.n = 0
+}
+
 // Commit hands what was received to the host, and wakes it if it sleeps.
 func (r *Receiver) Commit() {
+	r.c.n = 0
 	C.zz_inbox_commit(C.ch_inbox(r.ch.ptr), C.ch_host_waker(r.ch.ptr))
 }
 

@@ -42,6 +42,7 @@ enum {
     ZZ_WARNING = 8,        /* payload: one line for the operator */
     ZZ_ERROR = 9,          /* payload: likewise, something was lost or refused */
     ZZ_FATAL = 10,         /* payload: the engine is gone; message and stack */
+    ZZ_DROPS = 11,         /* topic; format: why, a metric's label; payload: u64, how many messages were dropped so */
 };
 
 /* The classes in which records are counted and bounded. */
@@ -123,6 +124,9 @@ typedef struct zz_counters {
     _Atomic(uint64_t) events_received;
     _Atomic(uint64_t) logs_sent;     /* batches */
     _Atomic(uint64_t) logs_received; /* batches */
+    _Atomic(uint64_t) logs_spilled;  /* batches kept on disk */
+    _Atomic(uint64_t) logs_resent;   /* batches sent from there */
+    _Atomic(uint64_t) publish_blocks; /* times the host waited for room towards the engine */
 } zz_counters;
 
 /* The broker's traffic. frontend: the XSUB that nodes publish to; backend: the

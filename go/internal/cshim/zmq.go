@@ -139,21 +139,28 @@ type Option int
 
 // The integer options in use.
 const (
-	Linger       Option = C.ZMQ_LINGER
-	SndHWM       Option = C.ZMQ_SNDHWM
-	RcvHWM       Option = C.ZMQ_RCVHWM
-	SndBuf       Option = C.ZMQ_SNDBUF
-	RcvBuf       Option = C.ZMQ_RCVBUF
-	Immediate    Option = C.ZMQ_IMMEDIATE
-	IPv6         Option = C.ZMQ_IPV6
-	XPubNoDrop   Option = C.ZMQ_XPUB_NODROP
-	XPubVerbose  Option = C.ZMQ_XPUB_VERBOSE
-	XPubVerboser Option = C.ZMQ_XPUB_VERBOSER
-	CurveServer  Option = C.ZMQ_CURVE_SERVER
-	HandshakeIvl Option = C.ZMQ_HANDSHAKE_IVL
-	ReconnectIvl Option = C.ZMQ_RECONNECT_IVL
-	ReconnectMax Option = C.ZMQ_RECONNECT_IVL_MAX
-	MaxMsgSize   Option = C.ZMQ_MAXMSGSIZE
+	Linger            Option = C.ZMQ_LINGER
+	SndHWM            Option = C.ZMQ_SNDHWM
+	RcvHWM            Option = C.ZMQ_RCVHWM
+	SndBuf            Option = C.ZMQ_SNDBUF
+	RcvBuf            Option = C.ZMQ_RCVBUF
+	Immediate         Option = C.ZMQ_IMMEDIATE
+	IPv6              Option = C.ZMQ_IPV6
+	XPubNoDrop        Option = C.ZMQ_XPUB_NODROP
+	XPubVerbose       Option = C.ZMQ_XPUB_VERBOSE
+	XPubVerboser      Option = C.ZMQ_XPUB_VERBOSER
+	CurveServer       Option = C.ZMQ_CURVE_SERVER
+	HeartbeatIvl      Option = C.ZMQ_HEARTBEAT_IVL
+	HeartbeatTimeout  Option = C.ZMQ_HEARTBEAT_TIMEOUT
+	HeartbeatTTL      Option = C.ZMQ_HEARTBEAT_TTL
+	TCPKeepalive      Option = C.ZMQ_TCP_KEEPALIVE
+	TCPKeepaliveIdle  Option = C.ZMQ_TCP_KEEPALIVE_IDLE
+	TCPKeepaliveIntvl Option = C.ZMQ_TCP_KEEPALIVE_INTVL
+	TCPKeepaliveCnt   Option = C.ZMQ_TCP_KEEPALIVE_CNT
+	HandshakeIvl      Option = C.ZMQ_HANDSHAKE_IVL
+	ReconnectIvl      Option = C.ZMQ_RECONNECT_IVL
+	ReconnectMax      Option = C.ZMQ_RECONNECT_IVL_MAX
+	MaxMsgSize        Option = C.ZMQ_MAXMSGSIZE
 )
 
 // KeyOption is an option whose value is a key.

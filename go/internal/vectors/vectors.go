@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // Package vectors loads the messages in tests/vectors, which were recorded from a real Zeek, for tests of the packages
 // that read and write them.
 package vectors

@@ -21,6 +21,8 @@ event zeek_init()
 		lines += fmt("%s: %s = %s", name[|module_prefix|:], id$type_name, value);
 		}
 
-	for ( _, line in sort(lines, strcmp) )
+	sort(lines, strcmp);
+
+	for ( _, line in lines )
 		print line;
 	}

@@ -8,12 +8,15 @@
 # @TEST-EXEC: node logger-1 logger.zeek
 # @TEST-EXEC: node worker-1 worker.zeek
 # @TEST-EXEC: wait-for rows 1
-# The connections to the broker and the logger are up; they are looked at one by one.
-# @TEST-EXEC: for c in "worker-1 remote $XSUB_PORT" "worker-1 remote $XPUB_PORT" "worker-1 remote $LOG_PORT" "logger-1 local $LOG_PORT"; do set -- $c; tcp-buffers $(cat $1/pid) $2 $3 | sort -u | sed "s/^/$1 /"; done >buffers
+#
+# The kernel reports twice of what was asked for.
+# @TEST-EXEC: tcp-buffers $(cat worker-1/pid) remote $XSUB_PORT | grep -q "send buffer 60000"
+# @TEST-EXEC: tcp-buffers $(cat worker-1/pid) remote $XPUB_PORT | grep -q "receive buffer 62000"
+# @TEST-EXEC: tcp-buffers $(cat worker-1/pid) remote $LOG_PORT | grep -q "send buffer 64000"
+# @TEST-EXEC: tcp-buffers $(cat logger-1/pid) local $LOG_PORT | grep -q "receive buffer 66000"
+#
 # @TEST-EXEC: touch over
 # @TEST-EXEC: btest-bg-wait 100
-# @TEST-EXEC: awk '/worker-1/ && ++n == 1 { print "xpub_sndbuf", $7 } /worker-1/ && n == 2 && ! done { print "xsub_rcvbuf", $4; done = 1 } /worker-1/ && n == 3 { print "log_sndbuf", $7 } /logger-1/ && ! l { print "log_rcvbuf", $4; l = 1 }' <buffers >sizes
-# @TEST-EXEC: btest-diff sizes
 
 # @TEST-START-FILE common.zeek
 @load cluster-test

@@ -1,16 +1,15 @@
 # @TEST-DOC: Loggers derive their listen_log_endpoint from the layout, all others their connect_log_endpoints, before the backend connects.
 #
-# @TEST-EXEC: CLUSTER_NODE=manager LOG_PORT=1111/tcp LOG_PORT_2=2222/tcp zeek -b --parse-only %INPUT
 # @TEST-EXEC: for n in manager logger-1 logger-2 proxy-1 worker-1; do CLUSTER_NODE=$n LOG_PORT=1111/tcp LOG_PORT_2=2222/tcp zeek -b %INPUT; done >loggers
 # @TEST-EXEC: for n in manager worker-1; do CLUSTER_NODE=$n MANAGER_LOG_PORT=3333/tcp zeek -b %INPUT; done >manager-is-logger
 # @TEST-EXEC: for n in manager worker-1; do CLUSTER_NODE=$n TEST_IP=2001:db8::1 MANAGER_LOG_PORT=3333/tcp zeek -b %INPUT; done >ipv6
 # @TEST-EXEC: CLUSTER_NODE=worker-1 LOG_PORT=1111/tcp zeek -b %INPUT 'Cluster::Backend::ZeroMQ::connect_log_endpoints+=vector("tcp://192.0.2.7:7")' >added
 # @TEST-EXEC: CLUSTER_NODE=worker-1 zeek -b %INPUT >no-logger 2>error
 # @TEST-EXEC: grep -q "connect_log_endpoints is empty" error
-# @TEST-EXEC: btest-diff loggers
-# @TEST-EXEC: btest-diff manager-is-logger
-# @TEST-EXEC: btest-diff ipv6
-# @TEST-EXEC: btest-diff added
+# @TEST-EXEC: TEST_DIFF_CANONIFIER=cat btest-diff loggers
+# @TEST-EXEC: TEST_DIFF_CANONIFIER=cat btest-diff manager-is-logger
+# @TEST-EXEC: TEST_DIFF_CANONIFIER=cat btest-diff ipv6
+# @TEST-EXEC: TEST_DIFF_CANONIFIER=cat btest-diff added
 
 @load policy/frameworks/cluster/backend/zeromq
 

@@ -9,3 +9,5 @@ redef Cluster::nodes = {
 	["worker-1"] = Cluster::Node($node_type=Cluster::WORKER, $ip=127.0.0.1),
 	["worker-2"] = Cluster::Node($node_type=Cluster::WORKER, $ip=127.0.0.1),
 };
+
+redef Cluster::manager_is_logger = F;

@@ -216,6 +216,8 @@ event Demo::hosts_counted(node: string, n: count)
 
 @if ( Cluster::local_node_type() == Cluster::WORKER )
 
+@load ./ftp-data
+
 global hosts: set[string];
 
 event zeek_init()

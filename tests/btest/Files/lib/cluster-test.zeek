@@ -33,6 +33,12 @@ export {
 	## Sent to a node that is to terminate.
 	global finish: event();
 
+	## A text of so many bytes.
+	global text: function(n: count): string;
+
+	## Whether end() was called.
+	global ending = F;
+
 	## Internal.
 	global gave_up: event();
 	global look_for_file: event();
@@ -66,7 +72,6 @@ redef Log::flush_interval = 10msecs;
 # A process without packets that should not end by itself.
 redef exit_only_after_terminate = T;
 
-global ending = F;
 global seen: set[string];
 global told_all_up = F;
 
@@ -158,4 +163,14 @@ function counter(name: string): double
 		sum += m$value;
 
 	return sum;
+	}
+
+function text(n: count): string
+	{
+	local s = "x";
+
+	while ( |s| < n )
+		s += s;
+
+	return s[0:n];
 	}

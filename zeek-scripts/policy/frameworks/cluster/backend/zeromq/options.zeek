@@ -24,6 +24,20 @@ module Cluster::Backend::ZeroMQ;
 @load base/utils/addrs
 
 export {
+	## What happens to a message that meets a high-water mark.
+	type OverloadPolicy: enum {
+		## It is dropped and counted.
+		OVERLOAD_DROP,
+		## It waits for room, for
+		## :zeek:see:`Cluster::Backend::ZeroMQ::overload_block_limit` at most, and is
+		## dropped and counted then. The next ones are dropped without waiting
+		## until there has been room again.
+		OVERLOAD_BLOCK,
+		## It is kept on disk and sent once there is room, in order. Log batches
+		## only.
+		OVERLOAD_SPILL,
+	};
+
 	# ---- Endpoints -----------------------------------------------------------
 
 	## Where this node's XPUB socket connects to: the broker's XSUB, see
@@ -143,6 +157,62 @@ export {
 	## Size in bytes of the kernel's receive buffer for the PULL socket; -1 leaves
 	## it to the kernel.
 	const log_rcvbuf: int = -1 &redef;
+
+	# ---- Overload ------------------------------------------------------------
+	#
+	# What the operator wants to give up when more is sent than can be received:
+	# events or logs, packets (the main loop waits), or disk space.
+
+	## At :zeek:see:`Cluster::Backend::ZeroMQ::xpub_sndhwm`: with OVERLOAD_BLOCK,
+	## :zeek:see:`Cluster::publish` waits, and the packets with it.
+	const xpub_overload: OverloadPolicy = OVERLOAD_DROP &redef;
+
+	## At :zeek:see:`Cluster::Backend::ZeroMQ::onloop_queue_hwm`: with
+	## OVERLOAD_BLOCK, events are left with the broker, which then holds up those of
+	## all other nodes too.
+	const onloop_overload: OverloadPolicy = OVERLOAD_DROP &redef;
+
+	## At :zeek:see:`Cluster::Backend::ZeroMQ::log_sndhwm`: with OVERLOAD_BLOCK, log
+	## writes wait, and the packets with them; with OVERLOAD_SPILL, batches are
+	## kept in :zeek:see:`Cluster::Backend::ZeroMQ::log_spill_dir`, also beyond the
+	## end of the process.
+	const log_overload: OverloadPolicy = OVERLOAD_DROP &redef;
+
+	## How long OVERLOAD_BLOCK waits at most.
+	const overload_block_limit: interval = 1sec &redef;
+
+	## Folder for log batches with OVERLOAD_SPILL; it is made if need be. The files
+	## in it begin with the node's name, and only one process may have that name.
+	const log_spill_dir: string = "." &redef;
+
+	## How many bytes of log batches are kept there at most. What comes beyond is
+	## dropped and counted.
+	const log_spill_max_bytes: count = 1073741824 &redef;
+
+	# ---- Peers that vanish ---------------------------------------------------
+
+	## How often a peer is asked for a sign of life (``ZMQ_HEARTBEAT_IVL``), to
+	## notice that its host or the network is gone. 0 means never.
+	const heartbeat_interval: interval = 2sec &redef;
+
+	## After how long without one the connection is given up, by both ends
+	## (``ZMQ_HEARTBEAT_TIMEOUT``, ``ZMQ_HEARTBEAT_TTL``).
+	const heartbeat_timeout: interval = 6sec &redef;
+
+	## Whether the kernel looks for dead connections as well (``ZMQ_TCP_KEEPALIVE``):
+	## it finds those to peers that answer no heartbeats.
+	const tcp_keepalive: bool = T &redef;
+
+	## After how much silence it begins to, in whole seconds. It gives up after
+	## twice that time (``ZMQ_TCP_KEEPALIVE_IDLE``).
+	const tcp_keepalive_idle: interval = 15sec &redef;
+
+	## How long until a lost connection is tried again. Doubled with each try up to
+	## the option below (``ZMQ_RECONNECT_IVL``).
+	const reconnect_interval: interval = 100msec &redef;
+
+	## The longest time between two tries (``ZMQ_RECONNECT_IVL_MAX``).
+	const reconnect_interval_max: interval = 1sec &redef;
 
 	# ---- All sockets ---------------------------------------------------------
 

@@ -116,7 +116,7 @@ func (c *capture) tcp(time int64, src, dst netip.AddrPort, seq, ack uint32, flag
 	binary.BigEndian.PutUint16(s[14:], 64240) // window
 	if flags&tcpSYN != 0 {
 		s[12] = 6 << 4
-		s = append(s, 2, 4, 1460>>8, 1460&0xff) // maximum segment size
+		s = append(s, 2, 4, segmentSize>>8, segmentSize&0xff) // maximum segment size
 	}
 	c.add(time, src.Addr(), dst.Addr(), protoTCP, append(s, payload...), 16)
 }
@@ -170,7 +170,8 @@ type stream struct {
 	roundTrip      int64 // microseconds
 }
 
-const segmentSize = 1460
+// What fits into an Ethernet frame after an IPv6 header.
+const segmentSize = 1440
 
 // open makes a stream with its handshake.
 func (c *capture) open(clock int64, client, server netip.AddrPort, seq uint32, roundTrip int64) *stream {
