@@ -42,6 +42,7 @@ type Broker struct {
 	opts       options.Options
 	ctx        *cshim.Context
 	xsub, xpub *cshim.Socket
+	stats      *Stats
 	poller     *cshim.Poller
 	down, up   *cshim.Forwarder // events, subscriptions
 	stopZAP    func()
@@ -63,8 +64,8 @@ func Start(opts options.Options, stats *Stats) (*Broker, error) {
 		return nil, fmt.Errorf("cannot make a libzmq context: %w", err)
 	}
 
-	b := &Broker{opts: opts, ctx: ctx, done: make(chan struct{})}
-	if err := b.open(stats); err != nil {
+	b := &Broker{opts: opts, ctx: ctx, stats: stats, done: make(chan struct{})}
+	if err := b.open(); err != nil {
 		b.close(0)
 		return nil, err
 	}
@@ -72,7 +73,7 @@ func Start(opts options.Options, stats *Stats) (*Broker, error) {
 	return b, nil
 }
 
-func (b *Broker) open(stats *Stats) error {
+func (b *Broker) open() error {
 	var err error
 	if b.xpub, b.xsub, err = engine.NewBrokerSockets(b.ctx, &b.opts); err != nil {
 		return err
@@ -93,8 +94,8 @@ func (b *Broker) open(stats *Stats) error {
 	}
 	b.poller.Add(b.xsub)
 	b.poller.Add(b.xpub)
-	b.down = cshim.NewForwarder(b.xsub, b.xpub, stats, true)
-	b.up = cshim.NewForwarder(b.xpub, b.xsub, stats, false)
+	b.down = cshim.NewForwarder(b.xsub, b.xpub, b.stats, true)
+	b.up = cshim.NewForwarder(b.xpub, b.xsub, b.stats, false)
 	return nil
 }
 
@@ -135,21 +136,32 @@ func (b *Broker) run() {
 	runtime.LockOSThread() // the thread ends with the goroutine
 	cshim.SetThreadName("zeekzmq-broker")
 	defer close(b.done)
+
+	linger, err := b.loop()
+	if err != nil {
+		b.failure = err
+		b.stats.Tell("the broker failed: " + err.Error())
+	}
+	b.close(linger)
+}
+
+// loop forwards until the broker is to stop, and returns what is left of
+// linger_ms then, or why it cannot go on.
+func (b *Broker) loop() (linger time.Duration, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			b.failure = &engine.PanicError{Value: v, Stack: debug.Stack()}
+			err = &engine.PanicError{Value: v, Stack: debug.Stack()}
 		}
 	}()
 
 	var deadline, lastMoved time.Time
-	timeout := -1
 	for {
 		moved, blocked, err := b.forward()
 		if err != nil {
-			b.failure = fmt.Errorf("the broker cannot go on: %w", err)
-			break
+			return 0, err
 		}
 
+		timeout := -1
 		if b.stopping.Load() {
 			now := time.Now()
 			if deadline.IsZero() {
@@ -159,11 +171,9 @@ func (b *Broker) run() {
 				lastMoved = now
 			}
 			if now.After(deadline) || now.Sub(lastMoved) > quiet {
-				break
+				return time.Until(deadline), nil
 			}
 			timeout = 5
-		} else {
-			timeout = -1
 		}
 		switch {
 		case moved > 0:
@@ -172,12 +182,9 @@ func (b *Broker) run() {
 			timeout = 10
 		}
 		if _, err := b.poller.Wait(timeout); err != nil {
-			b.failure = fmt.Errorf("the broker cannot go on: %w", err)
-			break
+			return 0, err
 		}
 	}
-
-	b.close(time.Until(deadline))
 }
 
 // forward has each direction move what it has, up to a burst.

@@ -64,16 +64,20 @@ Backend::Backend(Formats arg_formats, std::unique_ptr<zeek::cluster::EventSerial
                  std::unique_ptr<zeek::cluster::detail::EventHandlingStrategy> ehs)
     : zeek::cluster::Backend("ZeroMQ", std::move(es), std::move(ls), std::move(ehs)),
       formats(std::move(arg_formats)),
-      channel(zz_channel_new(metrics::counters())) {
-    if ( ! channel )
-        zeek::reporter->FatalError("ZeroMQ: cannot make the queues of a cluster backend: %s", strerror(errno));
-
+      channel(NewChannel()) {
     events_out = {&channel->events_out, ZZ_CLASS_EVENT, events_out_max, {}};
     logs_out = {&channel->logs_out, ZZ_CLASS_LOG, logs_out_max, {}};
 
     // WebSocket clients have no use for logs.
     if ( formats.log.empty() )
         channel->flags |= ZZ_NODE_NO_LOGS;
+}
+
+zz_channel* Backend::NewChannel() {
+    auto* ch = zz_channel_new(metrics::counters());
+    if ( ! ch )
+        zeek::reporter->FatalError("ZeroMQ: cannot make the queues of a cluster backend: %s", strerror(errno));
+    return ch;
 }
 
 Backend* Backend::Global() { return dynamic_cast<Backend*>(zeek::cluster::backend); }
@@ -121,7 +125,7 @@ bool Backend::DoInit() {
     }
 
     inbox = new Inbox(this, channel);
-    inbox->Open();
+    inbox->Open(/*counts=*/true);
     return true;
 }
 
@@ -134,12 +138,22 @@ bool Backend::SpawnBroker() {
     const auto options = EngineOptions();
     const auto view = options.View();
 
+    auto* ch = NewChannel();
+    metrics::broker_stats()->tell = ch;
+
     char err[error_size];
-    if ( zz_broker_start(view.data(), view.size(), metrics::broker_stats(), &broker, start_timeout_ms, err,
-                         sizeof(err)) != ZEEKZMQ_OK ) {
+    const auto rc = zz_broker_start(view.data(), view.size(), metrics::broker_stats(), &broker, start_timeout_ms, err,
+                                    sizeof(err));
+    if ( rc != ZEEKZMQ_OK ) {
         zeek::reporter->Error("ZeroMQ: %s", err);
+        if ( rc != ZEEKZMQ_ETIMEOUT ) // else it may still come and use the channel
+            zz_channel_free(ch);
         return false;
     }
+
+    broker_channel = ch;
+    broker_inbox = new Inbox(this, ch);
+    broker_inbox->Open(/*counts=*/false);
     return true;
 }
 
@@ -148,34 +162,48 @@ void Backend::Drain() {
         inbox->Drain();
 }
 
-void Backend::DoTerminate() {
-    char err[error_size];
-    bool leak = false;
-
-    if ( node ) {
-        const auto rc = zz_node_stop(node, stop_timeout(linger), err, sizeof(err));
-        node = 0;
-        // A panic is told by what it left in the inbox.
-        if ( rc != ZEEKZMQ_OK && rc != ZEEKZMQ_EPANIC )
-            zeek::reporter->Error("ZeroMQ: %s", err);
-        leak = rc == ZEEKZMQ_ETIMEOUT;
-    }
-
-    if ( broker ) {
-        if ( zz_broker_stop(broker, stop_timeout(linger), err, sizeof(err)) != ZEEKZMQ_OK )
-            zeek::reporter->Error("ZeroMQ: %s", err);
-        broker = 0;
-    }
-
+void Backend::CloseInbox(Inbox*& inbox, zz_channel*& channel) {
     if ( inbox ) {
         inbox->Drain();
         inbox->Close();
         inbox = nullptr;
     }
-
-    if ( ! leak )
-        zz_channel_free(channel);
+    zz_channel_free(channel);
     channel = nullptr;
+}
+
+void Backend::Abandon(Inbox*& inbox, zz_channel*& channel) {
+    if ( inbox )
+        inbox->Close();
+    inbox = nullptr;
+    channel = nullptr;
+}
+
+void Backend::DoTerminate() {
+    char err[error_size];
+
+    // A panic is told by what it left in the inbox. An engine that does not end
+    // keeps its channel.
+    if ( node ) {
+        const auto rc = zz_node_stop(node, stop_timeout(linger), err, sizeof(err));
+        node = 0;
+        if ( rc != ZEEKZMQ_OK && rc != ZEEKZMQ_EPANIC )
+            zeek::reporter->Error("ZeroMQ: %s", err);
+        if ( rc == ZEEKZMQ_ETIMEOUT )
+            Abandon(inbox, channel);
+    }
+
+    if ( broker ) {
+        const auto rc = zz_broker_stop(broker, stop_timeout(linger), err, sizeof(err));
+        broker = 0;
+        if ( rc != ZEEKZMQ_OK )
+            zeek::reporter->Error("ZeroMQ: %s", err);
+        if ( rc == ZEEKZMQ_ETIMEOUT )
+            Abandon(broker_inbox, broker_channel);
+    }
+
+    CloseInbox(inbox, channel);
+    CloseInbox(broker_inbox, broker_channel);
 }
 
 bool Backend::HasRoom(const Outlet& to) const {

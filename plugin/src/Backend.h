@@ -85,6 +85,12 @@ private:
               const zeek::byte_buffer& payload);
     bool HasRoom(const Outlet& to) const;
     bool WaitForRoom(Outlet& to) const;
+    static zz_channel* NewChannel();
+    // Processes what is left, and frees both. Null is fine.
+    static void CloseInbox(Inbox*& inbox, zz_channel*& channel);
+    // Leaves a channel to an engine that does not end.
+    static void Abandon(Inbox*& inbox, zz_channel*& channel);
+
     bool PushControl(uint16_t kind, const std::string& topic_prefix);
 
     void ProcessSubscription(const std::string& topic);
@@ -96,8 +102,12 @@ private:
     zz_channel* channel;
     // Zeek's, from DoInit() on. Null before and after Terminate().
     Inbox* inbox = nullptr;
-    uint64_t node = 0;   // handle; 0: not running
-    uint64_t broker = 0; // handle; 0: not running
+    uint64_t node = 0; // handle; 0: not running
+
+    // The broker's, likewise, for what it has to tell.
+    uint64_t broker = 0;
+    zz_channel* broker_channel = nullptr;
+    Inbox* broker_inbox = nullptr;
 
     Outlet events_out;
     Outlet logs_out;

@@ -20,9 +20,9 @@ class Inbox : public zeek::iosource::IOSource {
 public:
     Inbox(Backend* backend, zz_channel* channel) : backend(backend), channel(channel) {}
 
-    // Registers with the main loop, which from now on does not end for want of
-    // other sources.
-    void Open();
+    // Registers with the main loop. If it counts, the loop does not end for want
+    // of other sources.
+    void Open(bool counts);
 
     // Processes all that is in the inbox, however much.
     void Drain();

@@ -127,6 +127,15 @@ type BrokerStats struct {
 	FrontendMessagesSent, FrontendBytesSent         atomic.Uint64
 	BackendMessagesReceived, BackendBytesReceived   atomic.Uint64
 	BackendMessagesSent, BackendBytesSent           atomic.Uint64
+
+	tell unsafe.Pointer
+}
+
+// Tell says that the broker failed, if the host wants to know.
+func (s *BrokerStats) Tell(text string) {
+	if s.tell != nil {
+		ChannelAt(s.tell).Tell(Fatal, text)
+	}
 }
 
 // The layouts are C's: a change there must fail to compile here.

@@ -136,6 +136,9 @@ typedef struct zz_broker_stats {
     _Atomic(uint64_t) frontend_messages_sent, frontend_bytes_sent;
     _Atomic(uint64_t) backend_messages_received, backend_bytes_received;
     _Atomic(uint64_t) backend_messages_sent, backend_bytes_sent;
+    /* Whose inbox gets a ZZ_FATAL if the broker fails while it runs. The host's
+     * to set, before the start; NULL: nobody's. Only this broker may use it. */
+    struct zz_channel* tell;
 } zz_broker_stats;
 
 /* ---- Set-up. Not thread-safe. ---- */

@@ -100,8 +100,17 @@ func newHost(tb testing.TB, flags C.uint32_t) *Host {
 	if c == nil {
 		tb.Fatal("no memory for a channel")
 	}
-	tb.Cleanup(func() { C.host_free(c) })
-	return &Host{Channel: cshim.ChannelAt(unsafe.Pointer(c)), c: c}
+	h := &Host{Channel: cshim.ChannelAt(unsafe.Pointer(c)), c: c}
+	tb.Cleanup(h.Release)
+	return h
+}
+
+// Release frees the channel before the test ends.
+func (h *Host) Release() {
+	if h.c != nil {
+		C.host_free(h.c)
+		h.c = nil
+	}
 }
 
 // Pointer is the channel as C knows it.
