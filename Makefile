@@ -2,7 +2,7 @@
 #
 #   make            the plugin, the engine's library and the program zeek-zeromq
 #   make install    the plugin into Zeek's plugin folder, the program into PREFIX/bin
-#   make test       all tests; PARTS="style go abi btest interop" selects some
+#   make test       all tests; PARTS="style go btest", say, selects some
 #   make demo       a cluster on this machine, with a table of what it did
 #   make bench      the benchmarks
 #   make format     gofmt and clang-format over everything
