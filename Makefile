@@ -110,8 +110,8 @@ endif
 	rm -f "$(DESTDIR)$(BINDIR)/zeek-zeromq"
 
 format:
-	gofmt -w go
-	clang-format -i $$(find cshim plugin tests go \( -name '*.c' -o -name '*.h' -o -name '*.cc' \) -type f)
+	gofmt -w go tests
+	clang-format -i $$(find cshim plugin tests go ! -path "*/.tmp/*" \( -name '*.c' -o -name '*.h' -o -name '*.cc' \) -type f)
 
 clean:
 	@test ! -f build/Makefile || $(MAKE) --no-print-directory -C build clean

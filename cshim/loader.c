@@ -99,7 +99,8 @@ static void make_sigchld_safe(void) {
 // cannot be used.
 static bool load(char* err) {
 #ifndef __GLIBC__
-    snprintf(err, ERR_SIZE, "the engine needs glibc: the Go runtime cannot be loaded into a process with another C library");
+    snprintf(err, ERR_SIZE,
+             "the engine needs glibc: the Go runtime cannot be loaded into a process with another C library");
     return false;
 #else
     if ( ! library ) {
@@ -153,9 +154,7 @@ static void request_free(request* r) {
 
 static void perform(request* r) {
     switch ( r->kind ) {
-        case NODE_START:
-            r->result = lib.node_start(r->options, r->n, r->ch, &r->handle, r->err, sizeof(r->err));
-            break;
+        case NODE_START: r->result = lib.node_start(r->options, r->n, r->ch, &r->handle, r->err, sizeof(r->err)); break;
         case NODE_STOP: r->result = lib.node_stop(r->handle, r->err, sizeof(r->err)); break;
         case BROKER_START:
             r->result = lib.broker_start(r->options, r->n, r->stats, &r->handle, r->err, sizeof(r->err));

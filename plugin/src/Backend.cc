@@ -142,8 +142,8 @@ bool Backend::SpawnBroker() {
     metrics::broker_stats()->tell = ch;
 
     char err[error_size];
-    const auto rc = zz_broker_start(view.data(), view.size(), metrics::broker_stats(), &broker, start_timeout_ms, err,
-                                    sizeof(err));
+    const auto rc =
+        zz_broker_start(view.data(), view.size(), metrics::broker_stats(), &broker, start_timeout_ms, err, sizeof(err));
     if ( rc != ZEEKZMQ_OK ) {
         zeek::reporter->Error("ZeroMQ: %s", err);
         if ( rc != ZEEKZMQ_ETIMEOUT ) // else it may still come and use the channel

@@ -60,8 +60,7 @@ private:
     void DoInitPostScript() override;
     bool DoInit() override;
     void DoTerminate() override;
-    bool DoPublishEvent(const std::string& topic, const std::string& format,
-                        const zeek::byte_buffer& buf) override;
+    bool DoPublishEvent(const std::string& topic, const std::string& format, const zeek::byte_buffer& buf) override;
     bool DoSubscribe(const std::string& topic_prefix, SubscribeCallback cb) override;
     bool DoUnsubscribe(const std::string& topic_prefix) override;
     void DoReadyToPublishCallback(ReadyCallback cb) override;

@@ -21,8 +21,7 @@ constexpr uint64_t bytes_per_round = 1 << 20;
 void Inbox::Open(bool counts) {
     zeek::iosource_mgr->Register(this, /*dont_count=*/! counts, /*manage_lifetime=*/true);
     if ( ! zeek::iosource_mgr->RegisterFd(channel->host_waker.fd, this) )
-        zeek::reporter->InternalError("cannot register file descriptor %d of the ZeroMQ inbox",
-                                      channel->host_waker.fd);
+        zeek::reporter->InternalError("cannot register file descriptor %d of the ZeroMQ inbox", channel->host_waker.fd);
     more = true;
 }
 

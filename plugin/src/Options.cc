@@ -93,8 +93,7 @@ std::string environment(const char* name) {
 }
 
 bool any(const CurveKeys& k) {
-    return ! (k.client_public.empty() && k.client_secret.empty() && k.server_public.empty() &&
-              k.server_secret.empty());
+    return ! (k.client_public.empty() && k.client_secret.empty() && k.server_public.empty() && k.server_secret.empty());
 }
 
 } // namespace

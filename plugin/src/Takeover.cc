@@ -24,7 +24,7 @@ namespace {
 
 Factory& factory_of(zeek::cluster::BackendComponent& component);
 
-template<auto Member>
+template <auto Member>
 struct Access {
     friend Factory& factory_of(zeek::cluster::BackendComponent& component) { return component.*Member; }
 };

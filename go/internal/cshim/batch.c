@@ -160,8 +160,7 @@ int zz_send_logs(zz_queue* q, void* push, zz_sender* s, uint32_t max, zz_send_re
         if ( ! r )
             return 0;
 
-        const int err =
-            zz_send_log(push, s, zz_record_format(r), r->format_len, zz_record_payload(r), r->payload_len);
+        const int err = zz_send_log(push, s, zz_record_format(r), r->format_len, zz_record_payload(r), r->payload_len);
         if ( err ) {
             res->blocked = err == EAGAIN;
             return res->blocked ? 0 : err;
@@ -241,8 +240,7 @@ static int add(zz_queue* inbox, zz_recv* r, uint16_t kind, zmq_msg_t* topic, zmq
         return 0;
     }
 
-    zz_record* rec =
-        zz_queue_reserve(inbox, kind, (uint32_t)topic_len, (uint16_t)format_len, (uint32_t)payload_len);
+    zz_record* rec = zz_queue_reserve(inbox, kind, (uint32_t)topic_len, (uint16_t)format_len, (uint32_t)payload_len);
     if ( ! rec )
         return ENOMEM;
 

@@ -60,21 +60,21 @@ typedef struct zz_label {
  * records, uncommitted: the caller checks them, then zz_inbox_commit(). */
 typedef struct zz_recv {
     /* Set by the caller. */
-    uint32_t max;             /* messages to take at most; capped at ZZ_BATCH_MAX */
-    uint64_t depth_max;       /* events: drop while the inbox holds this many; 0: no bound */
-    uint64_t bytes_max;       /* stop while the inbox holds this many bytes; 0: no bound */
-    const uint8_t* self;      /* messages from this node id are ours, and ignored */
+    uint32_t max;        /* messages to take at most; capped at ZZ_BATCH_MAX */
+    uint64_t depth_max;  /* events: drop while the inbox holds this many; 0: no bound */
+    uint64_t bytes_max;  /* stop while the inbox holds this many bytes; 0: no bound */
+    const uint8_t* self; /* messages from this node id are ours, and ignored */
     size_t self_len;
-    bool wait_for_room;       /* at depth_max, stop instead of dropping */
+    bool wait_for_room; /* at depth_max, stop instead of dropping */
 
     /* Set by the call. */
-    uint32_t taken;    /* messages taken off the socket, whatever became of them */
-    uint32_t n;        /* records made */
-    uint32_t dropped;  /* at depth_max */
-    uint32_t errors;   /* wrong number of parts, or a part longer than a record can hold */
+    uint32_t taken;     /* messages taken off the socket, whatever became of them */
+    uint32_t n;         /* records made */
+    uint32_t dropped;   /* at depth_max */
+    uint32_t errors;    /* wrong number of parts, or a part longer than a record can hold */
     uint32_t bad_parts; /* of the last of these: its number of parts */
-    bool full;         /* stopped at a bound with messages perhaps waiting */
-    bool more;         /* stopped at max */
+    bool full;          /* stopped at a bound with messages perhaps waiting */
+    bool more;          /* stopped at max */
     zz_record* records[ZZ_BATCH_MAX];
     zz_label dropped_topics[ZZ_BATCH_MAX];
 } zz_recv;
@@ -90,7 +90,7 @@ void zz_inbox_commit(zz_queue* inbox, zz_waker* w);
 /* One socket of a wait. */
 typedef struct zz_item {
     void* socket;
-    int fd; /* ZMQ_FD */
+    int fd;   /* ZMQ_FD */
     bool ask; /* see the edge rule; reset by zz_wait() */
 } zz_item;
 
@@ -105,7 +105,7 @@ int zz_wait(zz_item* items, uint32_t n, zz_waker* w, zz_queue* a, zz_queue* b, i
 typedef struct zz_forwarder {
     void* from;
     void* to;
-    bool holding;    /* part holds a part of a message that to had no room for */
+    bool holding; /* part holds a part of a message that to had no room for */
     bool holding_more;
     zmq_msg_t part;
 } zz_forwarder;

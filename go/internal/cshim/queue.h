@@ -122,10 +122,10 @@ typedef struct zz_counters {
     _Atomic(uint64_t) queue_blocks;   /* times the engine waited for room in an inbox */
     _Atomic(uint64_t) events_sent;
     _Atomic(uint64_t) events_received;
-    _Atomic(uint64_t) logs_sent;     /* batches */
-    _Atomic(uint64_t) logs_received; /* batches */
-    _Atomic(uint64_t) logs_spilled;  /* batches kept on disk */
-    _Atomic(uint64_t) logs_resent;   /* batches sent from there */
+    _Atomic(uint64_t) logs_sent;      /* batches */
+    _Atomic(uint64_t) logs_received;  /* batches */
+    _Atomic(uint64_t) logs_spilled;   /* batches kept on disk */
+    _Atomic(uint64_t) logs_resent;    /* batches sent from there */
     _Atomic(uint64_t) publish_blocks; /* times the host waited for room towards the engine */
 } zz_counters;
 

@@ -66,7 +66,8 @@ typedef struct zz_channel {
     zz_waker engine_waker;
 
     /* Engine to host. Consumed by the host's main thread alone. */
-    zz_queue inbox; /* ZZ_EVENT, ZZ_LOG, ZZ_SUBSCRIPTION, ZZ_UNSUBSCRIPTION, ZZ_MONITOR, ZZ_WARNING, ZZ_ERROR, ZZ_FATAL */
+    zz_queue
+        inbox; /* ZZ_EVENT, ZZ_LOG, ZZ_SUBSCRIPTION, ZZ_UNSUBSCRIPTION, ZZ_MONITOR, ZZ_WARNING, ZZ_ERROR, ZZ_FATAL */
     zz_waker host_waker;
 
     zz_counters* counters; /* may be shared by the channels of a process; outlives them */
