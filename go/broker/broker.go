@@ -59,9 +59,12 @@ func Start(opts options.Options, stats *Stats) (*Broker, error) {
 	if err := opts.CheckKeys(); err != nil {
 		return nil, err
 	}
+	if err := engine.CheckDescriptors(); err != nil {
+		return nil, fmt.Errorf("cannot start the broker: %w", err)
+	}
 	ctx, err := cshim.NewContext(int(opts.ProxyIOThreads))
 	if err != nil {
-		return nil, fmt.Errorf("cannot make a libzmq context: %w", err)
+		return nil, fmt.Errorf("cannot start the broker: %w", err)
 	}
 
 	b := &Broker{opts: opts, ctx: ctx, stats: stats, done: make(chan struct{})}

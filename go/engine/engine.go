@@ -99,7 +99,7 @@ func Start(ch *cshim.Channel, opts options.Options) (*Engine, error) {
 
 	ctx, err := acquireContext()
 	if err != nil {
-		return nil, fmt.Errorf("cannot make a libzmq context: %w", err)
+		return nil, fmt.Errorf("cannot start a node: %w", err)
 	}
 
 	e := &Engine{ch: ch, opts: opts, ctx: ctx, done: make(chan struct{})}

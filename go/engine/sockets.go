@@ -3,9 +3,12 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/zeekzmq/zeek-zeromq/go/internal/cshim"
@@ -27,6 +30,10 @@ var (
 )
 
 func acquireContext() (*sharedContext, error) {
+	if err := CheckDescriptors(); err != nil {
+		return nil, err
+	}
+
 	contextMutex.Lock()
 	defer contextMutex.Unlock()
 
@@ -39,6 +46,28 @@ func acquireContext() (*sharedContext, error) {
 	}
 	context.refs++
 	return context, nil
+}
+
+// descriptorsNeeded is more than a context, a node and its connections take.
+// libzmq aborts the process when it cannot have one that it needs.
+const descriptorsNeeded = 48
+
+// CheckDescriptors says whether the process may still open the descriptors of a
+// node or a broker.
+func CheckDescriptors() error {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return nil
+	}
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil && !errors.Is(err, syscall.EMFILE) && !errors.Is(err, syscall.ENFILE) {
+		return nil // cannot be told
+	}
+	if open := uint64(len(entries)); err != nil || open+descriptorsNeeded > limit.Cur {
+		return fmt.Errorf("too few file descriptors are left: %d of %d are open, a node or broker needs up to %d", open, limit.Cur,
+			descriptorsNeeded)
+	}
+	return nil
 }
 
 // release gives the context back. The last to do so waits, up to the given time

@@ -65,6 +65,9 @@ Backend::Backend(Formats arg_formats, std::unique_ptr<zeek::cluster::EventSerial
     : zeek::cluster::Backend("ZeroMQ", std::move(es), std::move(ls), std::move(ehs)),
       formats(std::move(arg_formats)),
       channel(NewChannel()) {
+    if ( ! channel )
+        return; // Init() will fail
+
     events_out = {&channel->events_out, ZZ_CLASS_EVENT, events_out_max, {}};
     logs_out = {&channel->logs_out, ZZ_CLASS_LOG, logs_out_max, {}};
 
@@ -76,7 +79,7 @@ Backend::Backend(Formats arg_formats, std::unique_ptr<zeek::cluster::EventSerial
 zz_channel* Backend::NewChannel() {
     auto* ch = zz_channel_new(metrics::counters());
     if ( ! ch )
-        zeek::reporter->FatalError("ZeroMQ: cannot make the queues of a cluster backend: %s", strerror(errno));
+        zeek::reporter->Error("ZeroMQ: cannot make the queues of a cluster backend: %s", strerror(errno));
     return ch;
 }
 
@@ -111,6 +114,9 @@ Options Backend::EngineOptions() const {
 }
 
 bool Backend::DoInit() {
+    if ( ! channel )
+        return false;
+
     // Only now: zeek_init() handlers may still have changed connect_log_endpoints.
     const auto options = EngineOptions();
     const auto view = options.View();
@@ -125,7 +131,11 @@ bool Backend::DoInit() {
     }
 
     inbox = new Inbox(this, channel);
-    inbox->Open(/*counts=*/true);
+    if ( ! inbox->Open(/*counts=*/true) ) {
+        inbox = nullptr;
+        DoTerminate();
+        return false;
+    }
     return true;
 }
 
@@ -139,6 +149,8 @@ bool Backend::SpawnBroker() {
     const auto view = options.View();
 
     auto* ch = NewChannel();
+    if ( ! ch )
+        return false;
     metrics::broker_stats()->tell = ch;
 
     char err[error_size];
@@ -153,7 +165,8 @@ bool Backend::SpawnBroker() {
 
     broker_channel = ch;
     broker_inbox = new Inbox(this, ch);
-    broker_inbox->Open(/*counts=*/false);
+    if ( ! broker_inbox->Open(/*counts=*/false) )
+        broker_inbox = nullptr; // it runs, but cannot tell if it fails
     return true;
 }
 

@@ -18,11 +18,15 @@ constexpr uint64_t bytes_per_round = 1 << 20;
 
 } // namespace
 
-void Inbox::Open(bool counts) {
+bool Inbox::Open(bool counts) {
     zeek::iosource_mgr->Register(this, /*dont_count=*/! counts, /*manage_lifetime=*/true);
-    if ( ! zeek::iosource_mgr->RegisterFd(channel->host_waker.fd, this) )
-        zeek::reporter->InternalError("cannot register file descriptor %d of the ZeroMQ inbox", channel->host_waker.fd);
+    if ( ! zeek::iosource_mgr->RegisterFd(channel->host_waker.fd, this) ) {
+        zeek::reporter->Error("ZeroMQ: the main loop does not take file descriptor %d", channel->host_waker.fd);
+        SetClosed(true);
+        return false;
+    }
     more = true;
+    return true;
 }
 
 void Inbox::Close() {

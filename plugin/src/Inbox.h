@@ -21,8 +21,9 @@ public:
     Inbox(Backend* backend, zz_channel* channel) : backend(backend), channel(channel) {}
 
     // Registers with the main loop. If it counts, the loop does not end for want
-    // of other sources.
-    void Open(bool counts);
+    // of other sources. False, with an error reported, if that fails; the object
+    // is then closed, and Zeek's all the same.
+    bool Open(bool counts);
 
     // Processes all that is in the inbox, however much.
     void Drain();
