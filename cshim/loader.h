@@ -21,7 +21,9 @@
  *
  * Every function may be called from any thread; calls are made one at a time.
  * Results and err are as in zeekzmq.h, with ZEEKZMQ_ELOAD and ZEEKZMQ_ETIMEOUT
- * added. After a timeout every later call gives ZEEKZMQ_ETIMEOUT at once.
+ * added. After a timeout every later call gives ZEEKZMQ_ETIMEOUT at once, and
+ * the channel or counters of a start that timed out are lost to the caller: the
+ * start may still come, and use them.
  */
 #ifndef ZEEKZMQ_LOADER_H
 #define ZEEKZMQ_LOADER_H

@@ -82,6 +82,7 @@ type Engine struct {
 	spill                        *spill    // null unless log_overload is spill
 	fullSince                    time.Time // the inbox was full since, with onloop_overload block
 	retry                        bool      // something waits for room: look again soon
+	stalled                      uint32    // sockets whose messages do
 	done                         chan struct{}
 	failure                      *PanicError // set before done is closed
 }
@@ -184,7 +185,7 @@ func (e *Engine) loop() time.Duration {
 			e.debugf(options.DebugPoll, "poll: xsub=%t xpub=%t pull=%t again=%#x", news&e.xsubBit != 0,
 				news&e.xpubBit != 0, news&e.pullBit != 0, again)
 		}
-		ready = news | again
+		ready = news | again | e.stalled
 	}
 	left := e.flush()
 	if e.spill != nil {
@@ -198,7 +199,7 @@ func (e *Engine) loop() time.Duration {
 // step serves every socket with news once, and returns those that may have
 // more.
 func (e *Engine) step(ready uint32) (again uint32) {
-	e.retry = false
+	e.retry, e.stalled = false, 0
 
 	if e.send() {
 		again |= 1 << 31 // no socket's bit: just do not sleep
@@ -262,7 +263,7 @@ func (e *Engine) sendEvents() (more bool) {
 	for budget := sendBatch; budget > 0; {
 		s, err := e.sender.Events(e.xpub, e.xsub, budget)
 		e.check("send events", err)
-		if s.Sent > 0 {
+		if s.Sent > 0 || s.Blocked {
 			e.poller.Ask(e.xpubBit)
 			e.ch.Counters.EventsSent.Add(uint64(s.Sent))
 		}
@@ -274,6 +275,7 @@ func (e *Engine) sendEvents() (more bool) {
 		}
 		if e.opts.XPubOverload == options.Block {
 			e.retry = true // the host waits, see Backend::Push()
+			e.poller.Ignore(true, false)
 			return false
 		}
 
@@ -292,7 +294,14 @@ func (e *Engine) sendLogs() (more bool) {
 		more = e.resend()
 		e.spillQueue() // behind what is on disk, to keep the order
 		e.retry = true
-		return more
+	}
+	if e.spill != nil {
+		if err := e.spill.takeDamage(); err != nil {
+			e.ch.Tell(cshim.Error, fmt.Sprintf("spilled log batches are lost: %v", err))
+		}
+		if more || !e.spill.empty() {
+			return more
+		}
 	}
 
 	for budget := sendBatch; budget > 0; {
@@ -310,6 +319,7 @@ func (e *Engine) sendLogs() (more bool) {
 			return false
 		case e.opts.LogOverload == options.Block && len(e.opts.ConnectLogEndpoints) > 0:
 			e.retry = true // likewise
+			e.poller.Ignore(false, true)
 			return false
 		}
 		e.dropLog(e.sender.OldestLog(), reasonLog)
@@ -343,9 +353,6 @@ func (e *Engine) resend() (more bool) {
 		e.ch.Counters.LogsSent.Add(1)
 		e.ch.Counters.LogsResent.Add(1)
 	}
-	if err := e.spill.takeDamage(); err != nil {
-		e.ch.Tell(cshim.Error, fmt.Sprintf("spilled log batches are lost: %v", err))
-	}
 	if e.spill.empty() {
 		e.spilled.end(e)
 		return false
@@ -373,6 +380,9 @@ func (e *Engine) spillQueue() {
 }
 
 func (e *Engine) receiveEvents() (more bool) {
+	if !e.fullSince.IsZero() && e.ch.InboxEvents() < e.limits.Depth {
+		e.fullSince = time.Time{} // there is room: what comes may wait again
+	}
 	limits := e.limits
 	limits.WaitForRoom = e.opts.OnloopOverload == options.Block &&
 		(e.fullSince.IsZero() || time.Since(e.fullSince) < e.opts.OverloadBlockLimit)
@@ -388,18 +398,21 @@ func (e *Engine) receiveEvents() (more bool) {
 	}
 	e.onloopDrops.note(e, r.Dropped)
 
-	switch {
-	case r.Full:
+	if r.Full {
 		if e.fullSince.IsZero() {
 			e.fullSince = time.Now()
 		}
-		e.ch.Counters.QueueBlocks.Add(1)
-		e.retry = true
-		e.poller.Ask(e.xsubBit)
-	case valid > 0:
-		e.fullSince = time.Time{}
+		e.stall(e.xsubBit)
 	}
 	return r.More
+}
+
+// stall leaves a socket alone for a moment, since the inbox has no room.
+func (e *Engine) stall(bit uint32) {
+	e.ch.Counters.QueueBlocks.Add(1)
+	e.retry = true
+	e.stalled |= bit
+	e.poller.IgnoreSockets(bit)
 }
 
 func (e *Engine) receiveLogs() (more bool) {
@@ -412,9 +425,7 @@ func (e *Engine) receiveLogs() (more bool) {
 	e.ch.Counters.LogsReceived.Add(uint64(valid))
 	e.ch.Counters.InvalidLogs.Add(uint64(len(r.Records) - valid))
 	if r.Full {
-		e.ch.Counters.QueueBlocks.Add(1)
-		e.retry = true
-		e.poller.Ask(e.pullBit)
+		e.stall(e.pullBit)
 	}
 	return r.More
 }

@@ -202,19 +202,31 @@ func TestLogBatchesWithoutLoggersAreNoLoss(t *testing.T) {
 }
 
 // A message over max_message_size ends the connection that brought it, which
-// libzmq then makes anew.
+// the sender then makes anew.
 func TestMaxMessageSize(t *testing.T) {
 	const limit = 10000
-	n := start(t, func(o *options.Options) { o.MaxMessageSize = limit }).subscribed("")
-	fits := testkit.EventOfSize(limit - 100)
-	n.event("t", fits)
-	n.event("t", testkit.EventOfSize(limit))
-	n.awaitMonitor(zmq.EVENT_DISCONNECTED, n.pub.Endpoint)
-	n.pub.AwaitMessage("\x01") // subscribed again
-	n.event("t", fits)
-	if got := n.Await(t, 2, cshim.Event); len(got) != 2 || got[0].Payload != fits || got[1].Payload != fits {
-		t.Errorf("got %v, want the two events that fit", got)
+	n, push := listening(t, func(o *options.Options) { o.MaxMessageSize = limit })
+	push.Watch()
+	batch := testkit.LogBatch(t)
+	push.SendParts("log-write", "node-2", testkit.LogFormat, batch)
+	n.Await(t, 1, cshim.Log)
+	push.SendParts("log-write", "node-2", testkit.LogFormat, strings.Repeat("x", limit+1))
+	push.AwaitEvent(zmq.EVENT_DISCONNECTED)
+	push.AwaitEvent(zmq.EVENT_HANDSHAKE_SUCCEEDED)
+	push.SendParts("log-write", "node-2", testkit.LogFormat, batch)
+	if got := n.Await(t, 2, cshim.Log); len(got) != 2 || got[1].Payload != batch {
+		t.Errorf("got %v, want the two batches that fit", got)
 	}
+	n.counter("invalid logs", &n.Counters.InvalidLogs, 0)
+}
+
+// What a node connects to is not bounded: an oversize event would part the
+// node from its broker for good.
+func TestOversizeEventDoesNotPartTheNodeFromItsBroker(t *testing.T) {
+	n := start(t, func(o *options.Options) { o.MaxMessageSize = 1000 }).subscribed("")
+	n.event("t", testkit.EventOfSize(2000))
+	n.event("t", testkit.NumberedEvent(1))
+	n.Await(t, 2, cshim.Event)
 }
 
 // With poll_max_messages, a flood of events does not hold up logs. The engine

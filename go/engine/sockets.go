@@ -136,7 +136,7 @@ func (e *Engine) open() error {
 			set(cshim.SndBuf, "log_sndbuf", o.LogSndBuf), set(cshim.Linger, "linger_ms", o.LingerMs),
 			set(cshim.Immediate, "log_immediate", number(o.LogImmediate)))...)
 		if o.ListenLogEndpoint != "" {
-			e.pull = socket(cshim.Pull, append(curveServer(o), set(cshim.RcvHWM, "log_rcvhwm", o.LogRcvHWM),
+			e.pull = socket(cshim.Pull, append(server(o), set(cshim.RcvHWM, "log_rcvhwm", o.LogRcvHWM),
 				set(cshim.RcvBuf, "log_rcvbuf", o.LogRcvBuf))...)
 		}
 	}
@@ -265,7 +265,7 @@ func (s setting) apply(to *cshim.Socket) error {
 // NewBrokerSockets makes the sockets of a broker, not yet bound. On an error
 // there are none.
 func NewBrokerSockets(c *cshim.Context, o *options.Options) (xpub, xsub *cshim.Socket, err error) {
-	server := curveServer(o)
+	server := server(o)
 	// Verboser, so that every node sees each subscription, and the end of a
 	// topic's last one, however often the topic was seen before.
 	xpub, err = newSocket(c, o, cshim.XPub, append(server, set(cshim.XPubVerboser, "", 1),
@@ -302,9 +302,6 @@ func newSocket(c *cshim.Context, o *options.Options, t cshim.SocketType, setting
 			set(cshim.TCPKeepaliveIntvl, "tcp_keepalive_idle", max(1, int(o.TCPKeepaliveIdle/time.Second)/3)),
 			set(cshim.TCPKeepaliveCnt, "tcp_keepalive", 3))
 	}
-	if o.MaxMessageSize > 0 {
-		settings = append(settings, set(cshim.MaxMsgSize, "max_message_size", int(o.MaxMessageSize)))
-	}
 	for _, st := range settings {
 		if err := st.apply(s); err != nil {
 			s.Close()
@@ -323,6 +320,17 @@ func curveClient(o *options.Options) []setting {
 		{key: cshim.CurvePublicKey, name: "curve_client_publickey", text: o.CurveClientPublicKey},
 		{key: cshim.CurveSecretKey, name: "curve_client_secretkey", text: o.CurveClientSecretKey},
 	}
+}
+
+// server is what the sockets have that listen. Only these bound the size of
+// messages: when a peer that was connected to breaks the rules of the protocol,
+// an oversize message among them, libzmq gives up the connection for good.
+func server(o *options.Options) []setting {
+	settings := curveServer(o)
+	if o.MaxMessageSize > 0 {
+		settings = append(settings, set(cshim.MaxMsgSize, "max_message_size", int(o.MaxMessageSize)))
+	}
+	return settings
 }
 
 func curveServer(o *options.Options) []setting {
@@ -344,6 +352,7 @@ func (e *Engine) close(linger time.Duration) {
 	}
 	for _, s := range []*cshim.Socket{e.xpub, e.xsub, e.push, e.pull} {
 		if s != nil {
+			s.Unmonitor()
 			s.Set(cshim.Linger, ms)
 			s.Close()
 		}

@@ -31,6 +31,7 @@ type spill struct {
 	lock *os.File
 
 	segments []uint64 // sequence numbers, oldest first; the last is written to
+	newest   uint64   // the highest sequence number there was
 	bytes    uint64   // of all segments
 	w        *os.File
 	wBytes   uint64
@@ -97,14 +98,24 @@ func (s *spill) scan() error {
 		s.bytes += uint64(info.Size())
 	}
 	slices.Sort(s.segments)
+	if len(s.segments) == 0 {
+		return nil
+	}
+	s.newest = s.segments[len(s.segments)-1]
 
-	if text, err := os.ReadFile(s.base + ".position"); err == nil && len(s.segments) > 0 {
+	if text, err := os.ReadFile(s.base + ".position"); err == nil {
 		var sequence, offset uint64
-		if n, _ := fmt.Sscanf(string(text), "%d %d", &sequence, &offset); n == 2 && sequence == s.segments[0] {
+		if n, _ := fmt.Sscanf(string(text), "%d %d", &sequence, &offset); n == 2 && sequence == s.segments[0] && s.holds(offset) {
 			s.rOffset = offset
 		}
 	}
 	return nil
+}
+
+// holds says whether the oldest segment reaches as far as an offset.
+func (s *spill) holds(offset uint64) bool {
+	info, err := os.Stat(s.path(s.segments[0]))
+	return err == nil && offset <= uint64(info.Size())
 }
 
 func globEscape(path string) string {
@@ -148,10 +159,7 @@ func (s *spill) append(format, payload []byte) error {
 
 // nextSegment starts a segment for writing.
 func (s *spill) nextSegment() error {
-	sequence := uint64(1)
-	if n := len(s.segments); n > 0 {
-		sequence = s.segments[n-1] + 1
-	}
+	sequence := s.newest + 1
 	w, err := os.OpenFile(s.path(sequence), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 	if err != nil {
 		return err
@@ -159,7 +167,7 @@ func (s *spill) nextSegment() error {
 	if s.w != nil {
 		s.w.Close()
 	}
-	s.w, s.wBytes = w, 0
+	s.w, s.wBytes, s.newest = w, 0, sequence
 	s.segments = append(s.segments, sequence)
 	return nil
 }
@@ -174,9 +182,9 @@ func (s *spill) oldest() []byte {
 		if s.readRecord() {
 			break
 		}
-		// The segment that is written to may still grow.
-		if s.w != nil && len(s.segments) == 1 && s.rOffset < s.wBytes {
-			continue
+		// Everything that was written to it can be read, unless somebody cut it.
+		if s.w != nil && len(s.segments) == 1 && s.rOffset < s.wBytes && s.damaged == nil {
+			s.damaged = fmt.Errorf("%s: nothing at byte %d of %d", s.r.Name(), s.rOffset, s.wBytes)
 		}
 		s.removeOldest()
 	}
@@ -191,8 +199,9 @@ func (s *spill) openOldest() bool {
 		_, err = r.Seek(int64(s.rOffset), io.SeekStart)
 	}
 	if err != nil {
+		// Perhaps it can be opened again: left for the next process.
 		s.damaged = err
-		s.removeOldest()
+		s.forgetOldest()
 		return false
 	}
 	s.r, s.br = r, bufio.NewReaderSize(r, 1<<16)
@@ -229,12 +238,19 @@ func (s *spill) readRecord() bool {
 func (s *spill) done() {
 	s.rOffset += uint64(spillHead + len(s.next))
 	s.next = nil
-	if s.oldest() == nil {
-		os.Remove(s.base + ".position")
-	}
+	s.oldest() // removes a segment that was read whole
 }
 
+// removeOldest removes the oldest segment, and its position with it, which says
+// nothing about a later segment of the same number.
 func (s *spill) removeOldest() {
+	path := s.path(s.segments[0])
+	s.forgetOldest()
+	os.Remove(s.base + ".position")
+	os.Remove(path)
+}
+
+func (s *spill) forgetOldest() {
 	path := s.path(s.segments[0])
 	if info, err := os.Stat(path); err == nil {
 		s.bytes -= min(s.bytes, uint64(info.Size()))
@@ -247,9 +263,11 @@ func (s *spill) removeOldest() {
 		s.w.Close()
 		s.w = nil
 	}
-	os.Remove(path)
 	s.segments = s.segments[1:]
 	s.rOffset = 0
+	if len(s.segments) == 0 {
+		s.bytes = 0 // whatever others did to the files
+	}
 }
 
 // takeDamage returns what was lost to a damaged file, once.

@@ -73,17 +73,17 @@ static void load_turn(load* l) {
 
 // Says where the missing events are.
 static void load_fail(load* l) {
-    test_fail("%lu of %lu events arrived; queued %lu, sent %lu (dropped %lu), broker in %lu, out %lu, received %lu "
-              "(dropped %lu), in the inbox %lu",
-              (unsigned long)l->received, (unsigned long)l->sent,
-              (unsigned long)zz_queue_depth(&l->a.ch->events_out, ZZ_CLASS_EVENT),
-              (unsigned long)atomic_load(&l->a.counters.events_sent),
-              (unsigned long)atomic_load(&l->a.counters.xpub_drops),
-              (unsigned long)atomic_load(&l->hub.stats.frontend_messages_received),
-              (unsigned long)atomic_load(&l->hub.stats.backend_messages_sent),
-              (unsigned long)atomic_load(&l->b.counters.events_received),
-              (unsigned long)atomic_load(&l->b.counters.onloop_drops),
-              (unsigned long)zz_queue_depth(&l->b.ch->inbox, ZZ_CLASS_EVENT));
+    test_fail(
+        "%lu of %lu events arrived; queued %lu, sent %lu (dropped %lu), broker in %lu, out %lu, received %lu "
+        "(dropped %lu), in the inbox %lu",
+        (unsigned long)l->received, (unsigned long)l->sent,
+        (unsigned long)zz_queue_depth(&l->a.ch->events_out, ZZ_CLASS_EVENT),
+        (unsigned long)atomic_load(&l->a.counters.events_sent), (unsigned long)atomic_load(&l->a.counters.xpub_drops),
+        (unsigned long)atomic_load(&l->hub.stats.frontend_messages_received),
+        (unsigned long)atomic_load(&l->hub.stats.backend_messages_sent),
+        (unsigned long)atomic_load(&l->b.counters.events_received),
+        (unsigned long)atomic_load(&l->b.counters.onloop_drops),
+        (unsigned long)zz_queue_depth(&l->b.ch->inbox, ZZ_CLASS_EVENT));
 }
 
 static void load_drain(load* l) {
@@ -211,8 +211,10 @@ static void signals_under_load_do_no_harm(void) {
     load_stop(&l);
     waitpid(sender, NULL, 0);
 
-    CHECK(atomic_load(&on_wrong_thread) == 0, "%d signals were taken on the engine's threads", atomic_load(&on_wrong_thread));
-    CHECK(atomic_load(&on_goroutine_stack) == 0, "%d SIGCHLD were taken on a goroutine's stack", atomic_load(&on_goroutine_stack));
+    CHECK(atomic_load(&on_wrong_thread) == 0, "%d signals were taken on the engine's threads",
+          atomic_load(&on_wrong_thread));
+    CHECK(atomic_load(&on_goroutine_stack) == 0, "%d SIGCHLD were taken on a goroutine's stack",
+          atomic_load(&on_goroutine_stack));
     test_note("%d signals in %.0f ms among %lu events, none lost", all_taken(), ms, (unsigned long)l.sent);
 }
 
@@ -239,7 +241,8 @@ static void sigchld_on_engine_threads_does_no_harm(void) {
     }
     load_drain(&l);
     load_stop(&l);
-    CHECK(atomic_load(&on_goroutine_stack) == 0, "%d SIGCHLD were taken on a goroutine's stack", atomic_load(&on_goroutine_stack));
+    CHECK(atomic_load(&on_goroutine_stack) == 0, "%d SIGCHLD were taken on a goroutine's stack",
+          atomic_load(&on_goroutine_stack));
     test_note("%d SIGCHLD on the engine's threads among %lu events", atomic_load(&taken[4]), (unsigned long)l.sent);
 }
 
@@ -331,13 +334,15 @@ static void sigterm_under_load_ends_in_time(void) {
             const pid_t gone = waitpid(v->pid, &status, WNOHANG);
             const double took = now_ms() - v->since;
             if ( gone == 0 ) {
-                CHECK(took < test_ms(LINGER_MS + GRACE_MS), "a process runs %.0f ms after SIGTERM (%d of %d ended well)",
-                      took, ended, total);
+                CHECK(took < test_ms(LINGER_MS + GRACE_MS),
+                      "a process runs %.0f ms after SIGTERM (%d of %d ended well)", took, ended, total);
                 poll(NULL, 0, 1);
                 continue;
             }
-            CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0, "a process ended with status 0x%x after %.0f ms (%d of "
-                  "%d ended well)", status, took, ended, total);
+            CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0,
+                  "a process ended with status 0x%x after %.0f ms (%d of "
+                  "%d ended well)",
+                  status, took, ended, total);
             close(v->ready);
             v->pid = 0;
             ended++;

@@ -42,30 +42,53 @@ void option_add(options* o, const char* name, const char* value) {
     o->list[o->n++] = (zeekzmq_option){name, value, strlen(value)};
 }
 
+// Below the ports that the system gives to outgoing connections, which would
+// take a port away that was free a moment ago.
+enum { FIRST_PORT = 20000, LAST_PORT = 32767 };
+
 int occupy_endpoint(char* out) {
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof(a);
+    static rng r;
+    if ( ! r.state )
+        r.state = (uint64_t)(now_ms() * 1e6) ^ ((uint64_t)gettid() << 32);
+
     const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    CHECK(fd >= 0 && bind(fd, (struct sockaddr*)&a, sizeof(a)) == 0 && listen(fd, 1) == 0 &&
-              getsockname(fd, (struct sockaddr*)&a, &len) == 0,
-          "no free port: %s", strerror(errno));
-    snprintf(out, ENDPOINT, "tcp://127.0.0.1:%d", ntohs(a.sin_port));
-    return fd;
+    CHECK(fd >= 0, "socket: %s", strerror(errno));
+    for ( int i = 0; i < 1000; i++ ) {
+        const int port = FIRST_PORT + (int)rng_below(&r, LAST_PORT - FIRST_PORT + 1);
+        struct sockaddr_in a = {
+            .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        if ( bind(fd, (struct sockaddr*)&a, sizeof(a)) == 0 ) {
+            CHECK(listen(fd, 1) == 0, "listen: %s", strerror(errno));
+            snprintf(out, ENDPOINT, "tcp://127.0.0.1:%d", port);
+            return fd;
+        }
+    }
+    test_fail("no free port from %d to %d: %s", FIRST_PORT, LAST_PORT, strerror(errno));
 }
 
 void free_endpoint(char* out) { close(occupy_endpoint(out)); }
 
-void broker_start(broker* b, const char* linger_ms) {
-    memset(b, 0, sizeof(*b));
-    free_endpoint(b->xpub);
-    free_endpoint(b->xsub);
+int32_t broker_start_at(broker* b, const char* linger_ms, char* err) {
     options o = {0};
     option_add(&o, "listen_xpub_endpoint", b->xpub);
     option_add(&o, "listen_xsub_endpoint", b->xsub);
     option_add(&o, "linger_ms", linger_ms);
-    char err[ERR];
-    const int32_t rc = zz_broker_start(o.list, o.n, &b->stats, &b->handle, test_ms(START_MS), err, sizeof(err));
-    CHECK(rc == ZEEKZMQ_OK && b->handle, "broker start: %d %s", rc, err);
+    return zz_broker_start(o.list, o.n, &b->stats, &b->handle, test_ms(START_MS), err, ERR);
+}
+
+void broker_start(broker* b, const char* linger_ms) {
+    // Another process may take a port before the broker does: try some more.
+    for ( int tries = 0;; tries++ ) {
+        memset(b, 0, sizeof(*b));
+        const int fds[] = {occupy_endpoint(b->xpub), occupy_endpoint(b->xsub)};
+        close(fds[0]);
+        close(fds[1]);
+        char err[ERR];
+        const int32_t rc = broker_start_at(b, linger_ms, err);
+        if ( rc == ZEEKZMQ_OK && b->handle )
+            return;
+        CHECK(rc == ZEEKZMQ_EENDPOINT && tries < 5, "broker start: %d %s", rc, err);
+    }
 }
 
 void broker_stop(broker* b) {
@@ -119,8 +142,7 @@ void node_free(node* n) {
 }
 
 static void control(node* n, uint16_t kind, const char* topic) {
-    CHECK(zz_queue_push(&n->ch->events_out, kind, topic, strlen(topic), NULL, 0, NULL, 0), "push: %s",
-          strerror(errno));
+    CHECK(zz_queue_push(&n->ch->events_out, kind, topic, strlen(topic), NULL, 0, NULL, 0), "push: %s", strerror(errno));
     zz_waker_wake(&n->ch->engine_waker);
 }
 
@@ -129,14 +151,14 @@ void unsubscribe(node* n, const char* topic) { control(n, ZZ_UNSUBSCRIBE, topic)
 
 bool publish_raw(node* n, const char* topic, const void* payload, size_t size) {
     static const char format[] = "broker-bin-v1";
-    const bool ok = zz_queue_push(&n->ch->events_out, ZZ_EVENT, topic, strlen(topic), format, sizeof(format) - 1,
-                                  payload, size);
+    const bool ok =
+        zz_queue_push(&n->ch->events_out, ZZ_EVENT, topic, strlen(topic), format, sizeof(format) - 1, payload, size);
     zz_waker_wake(&n->ch->engine_waker);
     return ok;
 }
 
 // list(3) [count 1, count 1, list(2) [string "abi_test", list(1) [count]]]
-static const uint8_t event_head[] = {0x0e, 3, 2, 0, 0, 0, 0, 0, 0,   0,   1,   2,   0,   0,   0,   0,   0,   0,
+static const uint8_t event_head[] = {0x0e, 3, 2,    0, 0, 0, 0,   0,   0,   0,   1,   2,   0,   0,   0,    0, 0, 0,
                                      0,    1, 0x0e, 2, 5, 8, 'a', 'b', 'i', '_', 't', 'e', 's', 't', 0x0e, 1, 2};
 enum { EVENT_SIZE = sizeof(event_head) + 8 };
 

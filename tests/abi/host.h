@@ -31,7 +31,8 @@ void option_add(options* o, const char* name, const char* value);
 
 /* ---- Addresses ---- */
 
-/* "tcp://127.0.0.1:PORT" with a port that was free a moment ago. */
+/* "tcp://127.0.0.1:PORT" with a port, chosen at random, that was free a moment
+ * ago. */
 void free_endpoint(char* out);
 
 /* Listens on a TCP port of the loopback address and returns the descriptor. */
@@ -49,6 +50,9 @@ typedef struct broker {
 /* On free ports of the loopback address. */
 void broker_start(broker* b, const char* linger_ms);
 void broker_stop(broker* b);
+
+/* On the endpoints in b. The result and text of zz_broker_start(). */
+int32_t broker_start_at(broker* b, const char* linger_ms, char* err);
 
 /* ---- Node ---- */
 

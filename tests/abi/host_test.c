@@ -129,8 +129,10 @@ static void a_stopped_node_unsubscribes(void) {
     pair_up(&p, NULL);
     link_nodes(&p.b, &p.a, "abi.id-b.");
     node_stop(&p.b);
+    // The other node of this process lives on, and with it what they share.
     node_await(&p.a, ZZ_UNSUBSCRIPTION, "abi.id-b.");
-    node_start(&p.b, &p.hub, NULL); // the channel serves again
+    node_free(&p.b);
+    node_up(&p.b, "node-b2", &p.hub, NULL);
     link_nodes(&p.b, &p.a, "abi.id-b2.");
     pair_down(&p);
 }
@@ -259,8 +261,9 @@ static void a_large_event_fits(void) {
 
     // As publish(), with a string of 10 MiB for the count: varuint 80 80 80 05.
     enum { TEXT = 10 << 20 };
-    static const uint8_t head[] = {0x0e, 3, 2, 0, 0, 0, 0, 0, 0,   0,   1,   2,   0,   0,   0,   0,    0,    0,    0, 1,
-                                   0x0e, 2, 5, 8, 'a', 'b', 'i', '_', 't', 'e', 's', 't', 0x0e, 1, 5, 0x80, 0x80, 0x80, 5};
+    static const uint8_t head[] = {0x0e, 3,   2,   0,   0,   0,   0,    0,    0, 0,    1,    2,    0,
+                                   0,    0,   0,   0,   0,   0,   1,    0x0e, 2, 5,    8,    'a',  'b',
+                                   'i',  '_', 't', 'e', 's', 't', 0x0e, 1,    5, 0x80, 0x80, 0x80, 5};
     uint8_t* event = malloc(sizeof(head) + TEXT);
     memcpy(event, head, sizeof(head));
     memset(event + sizeof(head), 'x', TEXT);
@@ -309,20 +312,20 @@ static void many_nodes_share_a_process(void) {
     broker_start(&hub, "500");
     static node nodes[NODES];
     for ( int i = 0; i < NODES; i++ ) {
-        char id[16];
+        char id[32];
         snprintf(id, sizeof(id), "node-%d", i);
         node_up(&nodes[i], id, &hub, NULL);
     }
     CHECK(handles_open() == NODES + 1, "%d handles are open", handles_open());
     for ( int i = 1; i < NODES; i++ ) {
-        char topic[16];
+        char topic[32];
         snprintf(topic, sizeof(topic), "abi.%d.", i);
         subscribe(&nodes[i], "abi.all.");
         link_nodes(&nodes[i], &nodes[0], topic);
     }
     publish(&nodes[0], "abi.all.", 7);
     for ( int i = 1; i < NODES; i++ ) {
-        char topic[16];
+        char topic[32];
         snprintf(topic, sizeof(topic), "abi.%d.", i);
         publish(&nodes[0], topic, (uint64_t)i);
         expect_event(&nodes[i], "abi.all.", 7);
@@ -398,7 +401,7 @@ static bool take_log(node* n, int* seen, int ms) {
 
 static void send_logs(node* n) {
     for ( int i = 0; i < BATCHES; i++ ) {
-        char path[16];
+        char path[32];
         snprintf(path, sizeof(path), "%d", i);
         send_log(n, path);
     }
@@ -517,12 +520,15 @@ static void a_node_without_logs_listens_to_none(void) {
 
 // ---- What goes wrong ----
 
+// due: the result, or 0 for either ZEEKZMQ_EOPTION or ZEEKZMQ_EENDPOINT, since
+// some endpoints are seen to be wrong before anybody tries them.
 static void expect_start_error(const options* o, int32_t due, const char* const* texts) {
     node n;
     node_new(&n, "a-node");
     char err[ERR] = "";
     const int32_t rc = node_try_start(&n, NULL, o, err);
-    CHECK(rc == due, "%s: result %d, text \"%s\"; due was %d", o->n ? o->list[0].name : "no option", rc, err, due);
+    CHECK(rc == due || (due == 0 && (rc == ZEEKZMQ_EOPTION || rc == ZEEKZMQ_EENDPOINT)),
+          "%s: result %d, text \"%s\"; due was %d", o->n ? o->list[0].name : "no option", rc, err, due);
     for ( ; *texts; texts++ )
         CHECK(strstr(err, *texts), "the text says \"%s\"; \"%s\" was due in it", err, *texts);
     CHECK(strchr(err, '\n') == NULL, "the text has more than one line: \"%s\"", err);
@@ -533,10 +539,10 @@ static void expect_start_error(const options* o, int32_t due, const char* const*
 static void bad_values_are_named(void) {
     use_engine();
     static const char* const bad[][2] = {
-        {"linger_ms", "-2"},         {"linger_ms", "soon"},         {"linger_ms", ""},
-        {"linger_ms", "5 "},         {"xpub_sndhwm", "-1"},         {"log_rcvhwm", "99999999999"},
-        {"connect_xpub_nodrop", "1"}, {"poll_max_messages", "-1"},  {"proxy_io_threads", "0"},
-        {"debug_flags", "0x10"},     {"onloop_queue_hwm", "1e3"},   {"ipv6", "yes"},
+        {"linger_ms", "-2"},          {"linger_ms", "soon"},       {"linger_ms", ""},
+        {"linger_ms", "5 "},          {"xpub_sndhwm", "-1"},       {"log_rcvhwm", "99999999999"},
+        {"connect_xpub_nodrop", "1"}, {"poll_max_messages", "-1"}, {"proxy_io_threads", "0"},
+        {"debug_flags", "0x10"},      {"onloop_queue_hwm", "1e3"}, {"ipv6", "yes"},
     };
     for ( size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++ ) {
         char value[64];
@@ -674,19 +680,49 @@ static void a_second_broker_is_refused(void) {
     expect_no_handles();
 }
 
+static void a_stopped_broker_frees_its_ports(void) {
+    use_engine();
+    broker hub;
+    node a, b;
+    broker_start(&hub, "500");
+    node_up(&a, "a", &hub, NULL);
+    node_up(&b, "b", &hub, NULL);
+    for ( uint64_t i = 0; i < 5; i++ ) {
+        char topic[32], err[ERR];
+        snprintf(topic, sizeof(topic), "abi.%lu.", (unsigned long)i);
+        link_nodes(&b, &a, topic);
+        publish(&a, topic, i);
+        expect_event(&b, topic, i);
+        broker_stop(&hub);
+        const int32_t rc = broker_start_at(&hub, "500", err); // the nodes come back by themselves
+        CHECK(rc == ZEEKZMQ_OK, "start on the same endpoints: %d %s", rc, err);
+    }
+    node_stop(&a);
+    node_stop(&b);
+    broker_stop(&hub);
+    node_free(&a);
+    node_free(&b);
+    expect_no_handles();
+}
+
 static void bad_endpoints_are_named(void) {
     use_engine();
-    static const char* const bad[][2] = {
-        {"connect_xpub_endpoint", "nonsense"},
-        {"connect_xpub_endpoint", "tcp://127.0.0.1"},
-        {"connect_xsub_endpoint", "udp-but-not-really://1.2.3.4:5"},
-        {"connect_log_endpoints", "tcp://127.0.0.1:http"},
-        {"listen_log_endpoint", "tcp://192.0.2.1:5555"}, // not an address of this machine
+    static const struct {
+        const char* name;
+        const char* value;
+        int32_t due;
+    } bad[] = {
+        {"connect_xpub_endpoint", "nonsense", 0},
+        {"connect_xpub_endpoint", "tcp://127.0.0.1", 0},
+        {"connect_xsub_endpoint", "udp-but-not-really://1.2.3.4:5", 0},
+        {"connect_log_endpoints", "tcp://127.0.0.1:http", 0},
+        {"listen_log_endpoint", "tcp://127.0.0.1:99999", 0},
+        {"listen_log_endpoint", "tcp://192.0.2.1:5555", ZEEKZMQ_EENDPOINT}, // not an address of this machine
     };
     for ( size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++ ) {
         options o = {0};
-        option_add(&o, bad[i][0], bad[i][1]);
-        expect_start_error(&o, ZEEKZMQ_EENDPOINT, (const char*[]){bad[i][0], bad[i][1], NULL});
+        option_add(&o, bad[i].name, bad[i].value);
+        expect_start_error(&o, bad[i].due, (const char*[]){bad[i].name, bad[i].value, NULL});
     }
     expect_no_handles();
 }
@@ -745,8 +781,7 @@ static void stopping_twice_is_told(void) {
     // Handles are not used again.
     broker_start(&hub, "500");
     node_up(&n, "a", &hub, NULL);
-    CHECK(n.handle != node_handle && n.handle != broker_handle, "handle %lu was given twice",
-          (unsigned long)n.handle);
+    CHECK(n.handle != node_handle && n.handle != broker_handle, "handle %lu was given twice", (unsigned long)n.handle);
     expect_no_handle(zz_node_stop, node_handle, "late second stop of a node");
     node_stop(&n);
     node_free(&n);
@@ -838,6 +873,7 @@ static const test tests[] = {
     {"host_secrets_stay_out_of_texts", secrets_stay_out_of_texts, 0},
     {"host_port_in_use_is_named_and_leaves_nothing", a_port_in_use_is_named_and_leaves_nothing, 0},
     {"host_second_broker_is_refused", a_second_broker_is_refused, 0},
+    {"host_stopped_broker_frees_its_ports", a_stopped_broker_frees_its_ports, 0},
     {"host_bad_endpoints_are_named", bad_endpoints_are_named, 0},
     {"host_failed_start_leaves_the_channel_usable", a_failed_start_leaves_the_channel_usable, 0},
     {"host_stopping_twice_is_told", stopping_twice_is_told, 0},

@@ -333,8 +333,8 @@ static void* make_call(void* arg) {
     call* c = arg;
     uint64_t handle = 0;
     const double start = now_ms();
-    c->result = c->act ? start_with(c->act, &handle, c->ms, c->err) :
-                         zz_node_stop(DOUBLE_NEVER_RETURNS, c->ms, c->err, ERR);
+    c->result =
+        c->act ? start_with(c->act, &handle, c->ms, c->err) : zz_node_stop(DOUBLE_NEVER_RETURNS, c->ms, c->err, ERR);
     c->took = now_ms() - start;
     return NULL;
 }

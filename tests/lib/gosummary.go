@@ -28,6 +28,16 @@ type result struct {
 	output strings.Builder
 }
 
+// The end of the output, where the reason is. All of it is in the JSON.
+func (r *result) tail() string {
+	const most = 200
+	lines := strings.SplitAfter(r.output.String(), "\n")
+	if len(lines) <= most {
+		return strings.Join(lines, "")
+	}
+	return fmt.Sprintf("(%d lines)\n", len(lines)-most) + strings.Join(lines[len(lines)-most:], "")
+}
+
 type counts struct{ passed, failed, skipped int }
 
 func main() {
@@ -74,7 +84,7 @@ func main() {
 		total.failed++
 	}
 	for pkg, tests := range packages {
-		fmt.Printf("FAIL %s: ended without a result\n%s", pkg, at(pkg, "").output.String())
+		fmt.Printf("FAIL %s: ended without a result\n%s", pkg, at(pkg, "").tail())
 		c := report(pkg, tests, 0)
 		total.passed += c.passed
 		total.failed += max(c.failed, 1)
@@ -114,13 +124,13 @@ func report(pkg string, tests map[string]*result, seconds float64) counts {
 		switch {
 		case failed(t) && !failedBelow[name]:
 			c.failed++
-			fmt.Printf("FAIL %s %s\n%s", pkg, name, t.output.String())
+			fmt.Printf("FAIL %s %s\n%s", pkg, name, t.tail())
 		case failed(t):
-			fmt.Print(t.output.String())
+			fmt.Print(t.tail())
 		case parents[name]:
 		case t.action == "skip":
 			c.skipped++
-			fmt.Printf("SKIPPED %s %s\n%s", pkg, name, t.output.String())
+			fmt.Printf("SKIPPED %s %s\n%s", pkg, name, t.tail())
 		default:
 			c.passed++
 		}
@@ -129,7 +139,7 @@ func report(pkg string, tests map[string]*result, seconds float64) counts {
 	p := tests[""]
 	if p != nil && p.action == "fail" && c.failed == 0 {
 		c.failed++
-		fmt.Printf("FAIL %s\n%s", pkg, p.output.String())
+		fmt.Printf("FAIL %s\n%s", pkg, p.tail())
 	}
 	if len(names) > 0 || c.failed > 0 {
 		fmt.Printf("%-60s %d passed, %d failed, %d skipped (%.1f s)\n", pkg, c.passed, c.failed, c.skipped, seconds)

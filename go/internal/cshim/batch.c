@@ -457,9 +457,10 @@ int zz_forward(zz_forwarder* f, uint32_t max, _Atomic(uint64_t)* messages_in, _A
         if ( ! f->holding ) {
             if ( zmq_msg_recv(&f->part, f->from, ZMQ_DONTWAIT) < 0 ) {
                 err = zmq_errno();
-                if ( err == EINTR )
-                    continue;
-                break;
+                if ( err != EINTR )
+                    break;
+                err = 0;
+                continue;
             }
             f->holding = true;
             f->holding_more = zmq_msg_more(&f->part);
@@ -470,11 +471,12 @@ int zz_forward(zz_forwarder* f, uint32_t max, _Atomic(uint64_t)* messages_in, _A
         const size_t size = zmq_msg_size(&f->part);
         if ( zmq_msg_send(&f->part, f->to, ZMQ_DONTWAIT | (f->holding_more ? ZMQ_SNDMORE : 0)) < 0 ) {
             err = zmq_errno();
-            if ( err == EINTR )
-                continue;
-            if ( err == EAGAIN )
-                *blocked = true;
-            break;
+            if ( err != EINTR ) {
+                *blocked = err == EAGAIN;
+                break;
+            }
+            err = 0;
+            continue;
         }
 
         f->holding = false;

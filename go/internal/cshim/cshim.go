@@ -206,6 +206,11 @@ func (c *Channel) Pending() bool {
 	return C.zz_queue_peek(C.ch_events_out(c.ptr)) != nil || C.zz_queue_peek(C.ch_logs_out(c.ptr)) != nil
 }
 
+// InboxEvents is how many events the host has not taken yet.
+func (c *Channel) InboxEvents() uint64 {
+	return uint64(C.zz_queue_depth(C.ch_inbox(c.ptr), C.ZZ_CLASS_EVENT))
+}
+
 // Sent is what a send call did.
 type Sent struct {
 	Sent     int  // messages

@@ -56,9 +56,9 @@ enum {
     ZZ_NODE_NO_LOGS = 1, /* never sends or receives logs (WebSocket clients): no PUSH, no PULL */
 };
 
-/* A node's half-open door: the host's side of one engine. The host makes it
- * with zz_channel_new() and may fill the outbound queues before the engine
- * exists; what is queued then is sent once the engine runs. */
+/* The meeting place of a host and one engine, for one start of it. The host
+ * makes it with zz_channel_new() and may fill the outbound queues before the
+ * engine exists; what is queued then is sent once the engine runs. */
 typedef struct zz_channel {
     /* Host to engine. Produced by the host's main thread alone. */
     zz_queue events_out; /* ZZ_EVENT, ZZ_SUBSCRIBE, ZZ_UNSUBSCRIBE, in order */

@@ -60,6 +60,7 @@ import "C"
 
 import (
 	"fmt"
+	"sync/atomic"
 	"syscall"
 	"unsafe"
 )
@@ -244,9 +245,17 @@ func (s *Socket) LastEndpoint() (string, error) {
 	return C.GoString(&buf[0]), nil
 }
 
+var monitorNumber atomic.Uint64
+
+// Unmonitor ends what Monitor began, and is due before the socket is closed:
+// libzmq's thread that closes sockets would wait for ever for a reader of their
+// last events. The PAIR is closed after the socket.
+func (s *Socket) Unmonitor() { C.zmq_socket_monitor(s.ptr, nil, 0) }
+
 // Monitor returns a PAIR on which the socket's events can be received.
 func (s *Socket) Monitor(c *Context, name string) (*Socket, error) {
-	addr := C.CString(fmt.Sprintf("inproc://monitor-%s-%p", name, s.ptr))
+	// Numbered, since an endpoint outlives its socket for a moment.
+	addr := C.CString(fmt.Sprintf("inproc://monitor-%s-%d", name, monitorNumber.Add(1)))
 	defer C.free(unsafe.Pointer(addr))
 	if rc := C.sock_monitor(s.ptr, addr); rc != 0 {
 		return nil, errno(rc)
@@ -347,6 +356,9 @@ type Poller struct {
 	own   bool
 	a, b  *C.zz_queue
 	ready *C.uint32_t
+
+	ignore           uint32 // sockets
+	ignoreA, ignoreB bool
 }
 
 func newPoller() *Poller {
@@ -396,10 +408,37 @@ func (p *Poller) Ask(bits uint32) {
 	}
 }
 
+// Ignore makes the next wait sleep although a queue, of events or of logs, has
+// records: they cannot be sent now. A record that is added still ends it.
+func (p *Poller) Ignore(events, logs bool) {
+	p.ignoreA, p.ignoreB = p.ignoreA || events, p.ignoreB || logs
+}
+
+// IgnoreSockets makes the next wait sleep although these sockets have messages:
+// there is no room for them now.
+func (p *Poller) IgnoreSockets(bits uint32) { p.ignore |= bits }
+
 // Wait waits up to timeoutMs milliseconds, without bound if negative, and
 // returns the bits of the sockets on which messages may wait.
 func (p *Poller) Wait(timeoutMs int) (uint32, error) {
-	rc := C.zz_wait(&p.items[0], C.uint32_t(p.n), p.w, p.a, p.b, C.int(timeoutMs), p.ready)
+	a, b := p.a, p.b
+	if p.ignoreA {
+		a = nil
+	}
+	if p.ignoreB {
+		b = nil
+	}
+	var fds [C.ZZ_ITEMS_MAX]C.int
+	for i := 0; i < p.n; i++ {
+		if fds[i] = p.items[i].fd; p.ignore&(1<<i) != 0 {
+			p.items[i].fd, p.items[i].ask = -1, false
+		}
+	}
+	rc := C.zz_wait(&p.items[0], C.uint32_t(p.n), p.w, a, b, C.int(timeoutMs), p.ready)
+	for i := 0; i < p.n; i++ {
+		p.items[i].fd = fds[i]
+	}
+	p.ignore, p.ignoreA, p.ignoreB = 0, false, false
 	return uint32(*p.ready), errno(rc)
 }
 

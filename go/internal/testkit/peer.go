@@ -4,6 +4,7 @@ package testkit
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"strings"
 	"testing"
@@ -110,7 +111,11 @@ func (p *Peers) Connect(endpoint string, kind zmq.Type, setups ...Setup) *Peer {
 // Close closes the socket and its monitor. What it has not sent is lost.
 func (s *Peer) Close() {
 	if s.monitor != nil {
+		// The other way round, an I/O thread of libzmq would wait for ever to
+		// hand over its next event.
+		s.Monitor("", 0)
 		s.monitor.Close()
+		s.monitor = nil
 	}
 	s.Socket.Close()
 }
@@ -225,13 +230,13 @@ func HWM(n int) Setup {
 
 // Small makes a peer that takes in next to nothing while it does not receive.
 func Small(s *zmq.Socket) error {
-	if err := s.SetRcvbuf(4096); err != nil {
+	if err := s.SetRcvbuf(32768); err != nil {
 		return err
 	}
 	return s.SetRcvhwm(1)
 }
 
-// Drops makes an XPUB or PUB drop, or not, at its high-water mark.
+// NoDrop makes an XPUB wait at its high-water mark.
 func NoDrop(s *zmq.Socket) error { return s.SetXpubNodrop(true) }
 
 // Verboser makes an XPUB pass on every subscription and unsubscription.
@@ -328,9 +333,9 @@ func SendGarbage(tb testing.TB, endpoint string) {
 	}
 }
 
-// ServeGarbage listens on loopback and answers each connection with another of
+// ServeGarbage listens on loopback and answers each connection with one of
 // [Garbage], until the test ends. The count is of connections answered so far.
-func ServeGarbage(tb testing.TB) (endpoint string, count func() int) {
+func ServeGarbage(tb testing.TB, name string) (endpoint string, count func() int) {
 	tb.Helper()
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
@@ -342,16 +347,18 @@ func ServeGarbage(tb testing.TB) (endpoint string, count func() int) {
 	go func() {
 		defer close(ended)
 		for {
-			for _, bytes := range Garbage() {
-				c, err := l.Accept()
-				if err != nil {
-					return
-				}
-				c.SetDeadline(time.Now().Add(patience))
-				c.Write([]byte(bytes))
-				c.Close()
-				answered <- <-answered + 1
+			c, err := l.Accept()
+			if err != nil {
+				return
 			}
+			c.SetDeadline(time.Now().Add(patience))
+			c.Write([]byte(Garbage()[name]))
+			// Hang up once the other side has had time to read all this.
+			c.(*net.TCPConn).CloseWrite()
+			c.SetDeadline(time.Now().Add(50 * time.Millisecond))
+			io.Copy(io.Discard, c)
+			c.Close()
+			answered <- <-answered + 1
 		}
 	}()
 	tb.Cleanup(func() {

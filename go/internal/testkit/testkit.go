@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"reflect"
 	"runtime"
 	"sort"
 	"strings"
@@ -237,6 +238,22 @@ func InUse() Use {
 		}
 	}
 	u.Goroutines = runtime.NumGoroutine()
+	return u
+}
+
+// Settled is what the process holds once that does not change: threads get
+// their names, and sockets their connections, a little after their start.
+func Settled() Use {
+	u := InUse()
+	for same := 0; same < 5; {
+		time.Sleep(4 * time.Millisecond)
+		now := InUse()
+		if reflect.DeepEqual(u, now) {
+			same++
+		} else {
+			u, same = now, 0
+		}
+	}
 	return u
 }
 

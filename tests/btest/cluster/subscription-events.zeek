@@ -45,10 +45,11 @@ event Test::everyone_up()
 
 event withdrawn(who: string)
 	{
-	print who, "has withdrawn";
+	if ( who != "worker-1" )
+		return;
 
-	if ( who == "worker-1" )
-		Cluster::publish(Cluster::nodeid_topic(Test::up["worker-2"]), withdraw);
+	print who, "has withdrawn";
+	Cluster::publish(Cluster::nodeid_topic(Test::up["worker-2"]), withdraw);
 	}
 # @TEST-END-FILE
 

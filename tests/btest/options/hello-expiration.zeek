@@ -5,11 +5,11 @@
 #
 # @TEST-EXEC: node manager manager.zeek
 # @TEST-EXEC: node worker-1 impostor.zeek
-# @TEST-EXEC: wait-for grep -q "Expired subscription from nodeid subscribed-only" manager/.stderr
-# @TEST-EXEC: wait-for grep -q "Expired hello from nodeid greeted-only" manager/.stderr
+# @TEST-EXEC: wait-for grep -q "Node id 'subscribed-only' has subscribed" manager/.stderr
+# @TEST-EXEC: wait-for grep -q "Node id 'greeted-only' said hello" manager/.stderr
 # @TEST-EXEC: touch over
 # @TEST-EXEC: btest-bg-wait 100
-# @TEST-EXEC: grep -o "Expired .*" manager/.stderr | sort >warnings
+# @TEST-EXEC: grep -o "Node id .* expired.*" manager/.stderr | sort >warnings
 # @TEST-EXEC: btest-diff warnings
 
 # @TEST-START-FILE manager.zeek

@@ -34,7 +34,7 @@ event zeek_init()
 # @TEST-START-FILE manager.zeek
 @load ./common
 
-redef Cluster::Backend::ZeroMQ::log_sndhwm = 5000;
+redef Cluster::Backend::ZeroMQ::log_sndhwm = 10000;
 redef Test::expected += { "logger-1" };
 redef Test::end_on_file = "../over";
 

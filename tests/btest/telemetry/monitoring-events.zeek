@@ -7,12 +7,18 @@
 # @TEST-EXEC: node manager %INPUT
 # @TEST-EXEC: node worker-1 %INPUT
 # @TEST-EXEC: btest-bg-wait 100
-# @TEST-EXEC: btest-diff worker-1/out
+# @TEST-EXEC: sort <worker-1/out >connected
+# @TEST-EXEC: btest-diff connected
 
 @load cluster-test
 
+global all_seen: event();
+
 @if ( Cluster::node == "worker-1" )
+redef Test::expected += { "manager" };
+
 global ports: table[string] of string;
+global connected: set[string];
 
 event zeek_init()
 	{
@@ -20,7 +26,13 @@ event zeek_init()
 		ports[fmt(":%d", port_to_count(to_port(getenv(v))))] = v;
 	}
 
-global shaken: set[string];
+function tell_if_all()
+	{
+	if ( |connected| < 3 || ! Test::told_all_up )
+		return;
+
+	Cluster::publish(Cluster::manager_topic, all_seen);
+	}
 
 # ZMQ_EVENT_HANDSHAKE_SUCCEEDED
 event Cluster::Backend::ZeroMQ::monitoring_event(number: count, value: count, address: string)
@@ -29,20 +41,23 @@ event Cluster::Backend::ZeroMQ::monitoring_event(number: count, value: count, ad
 		return;
 
 	for ( suffix, variable in ports )
-		if ( ends_with(address, suffix) )
-			add shaken[variable];
-
-	if ( |shaken| == 3 )
-		{
-		print "XPUB_PORT" in shaken, "XSUB_PORT" in shaken, "MANAGER_LOG_PORT" in shaken;
-		Test::end();
-		}
+		if ( ends_with(address, suffix) && variable !in connected )
+			{
+			print fmt("connected to %s", variable);
+			add connected[variable];
+			tell_if_all();
+			}
 	}
 
-redef Test::expected += { "manager" };
-@else
-event Cluster::node_down(name: string, id: string)
+event Test::everyone_up()
 	{
-	terminate();
+	tell_if_all();
+	}
+@else
+redef Test::expected += { "worker-1" };
+
+event all_seen()
+	{
+	Test::end();
 	}
 @endif

@@ -31,8 +31,8 @@ var (
 var (
 	// kill is a node to kill in the middle of it.
 	kill = os.Getenv("DEMO_KILL")
-	// drop is a logger to take a row from before the comparison.
-	drop = os.Getenv("DEMO_DROP")
+	// drop says to leave out one row of the loggers in the comparison.
+	drop = os.Getenv("DEMO_DROP") != ""
 	// keep says to leave the work folder.
 	keep = os.Getenv("DEMO_KEEP") != ""
 )

@@ -114,10 +114,11 @@ func (f *findings) compareLogs(c *cluster, want logs) {
 		f.problems = append(f.problems, err.Error())
 		return
 	}
-	if drop != "" {
-		if l := have["conn"]; l != nil {
-			l.rows = l.rows[1:]
-		}
+	if drop && have.rows() > 0 {
+		// Not of conn.log, which other logs' rows refer to.
+		names := have.names()
+		l := have[names[len(names)-1]]
+		l.rows = l.rows[1:]
 	}
 
 	f.logs = table{append(heading, "both together")}

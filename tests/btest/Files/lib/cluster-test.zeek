@@ -39,6 +39,9 @@ export {
 	## Whether end() was called.
 	global ending = F;
 
+	## Whether everyone_up() was raised.
+	global told_all_up = F;
+
 	## Internal.
 	global gave_up: event();
 	global look_for_file: event();
@@ -73,7 +76,6 @@ redef Log::flush_interval = 10msecs;
 redef exit_only_after_terminate = T;
 
 global seen: set[string];
-global told_all_up = F;
 
 event Test::gave_up()
 	{

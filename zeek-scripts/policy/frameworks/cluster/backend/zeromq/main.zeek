@@ -81,12 +81,20 @@ type Sign: enum { SIGN_SUBSCRIPTION, SIGN_HELLO };
 
 function sign_expired(signs: table[string] of Sign, id: string): interval
 	{
-	Reporter::warning(fmt("Expired %s from nodeid %s", signs[id] == SIGN_HELLO ? "hello" : "subscription", id));
+	if ( signs[id] == SIGN_HELLO )
+		Reporter::warning(fmt("Node id '%s' said hello but has not subscribed, expired after %s", id, hello_expiration));
+	else
+		Reporter::warning(fmt("Node id '%s' has subscribed but did not say hello, expired after %s", id, hello_expiration));
+
 	return 0sec;
 	}
 
 # The nodes of which we have one sign so far, by node id.
 global signs_seen: table[string] of Sign &create_expire=hello_expiration &expire_func=sign_expired;
+
+# Ids that a successor has made obsolete, until their node_down has been handled. The
+# value is the successor's id if that is up already, otherwise empty.
+global predecessors: table[string] of string;
 
 function saw_sign(id: string, sign: Sign)
 	{
@@ -141,10 +149,45 @@ event Cluster::Backend::ZeroMQ::hello(name: string, id: string)
 
 		# It was started anew, and nobody told us that the old one has ended.
 		Reporter::warning(fmt("node '%s' never said goodbye (old id: %s, new id: %s)", name, known_id, id));
+		predecessors[known_id] = "";
 		event Cluster::node_down(name, known_id);
 		}
 
 	saw_sign(id, SIGN_HELLO);
+	}
+
+# The new process's Cluster::hello may be in the queue before the old one's
+# node_down. The cluster framework would call it a duplicate and never raise
+# node_up, so it gets to see the two ids in the order that makes sense.
+event Cluster::hello(name: string, id: string) &priority=20
+	{
+	if ( name !in Cluster::nodes )
+		return;
+
+	local n = Cluster::nodes[name];
+
+	if ( n?$id && n$id != id && n$id in predecessors )
+		{
+		predecessors[n$id] = id;
+		delete n$id;
+		}
+	}
+
+event Cluster::node_down(name: string, id: string) &priority=20
+	{
+	if ( id in predecessors && predecessors[id] != "" )
+		Cluster::nodes[name]$id = id;
+	}
+
+event Cluster::node_down(name: string, id: string) &priority=9
+	{
+	if ( id !in predecessors )
+		return;
+
+	if ( predecessors[id] != "" )
+		Cluster::nodes[name]$id = predecessors[id];
+
+	delete predecessors[id];
 	}
 
 # ---- Nodes go ----------------------------------------------------------------

@@ -1,0 +1,24 @@
+# @TEST-DOC: With log_overload=OVERLOAD_SPILL the batches that find no logger are kept on disk, and all are written, in order, once one appears.
+#
+# @TEST-PORT: XPUB_PORT
+# @TEST-PORT: XSUB_PORT
+# @TEST-PORT: LOG_PORT
+#
+# @TEST-EXEC: node manager %INPUT
+# @TEST-EXEC: wait-for sh -c 'test $(du -sb manager/spill | cut -f1) -gt 5000'
+# @TEST-EXEC: node logger-1 %INPUT
+# @TEST-EXEC: wait-for rows 100
+# @TEST-EXEC: touch over
+# @TEST-EXEC: btest-bg-wait 100
+# @TEST-EXEC: zeek-cut n <logger-1/test.log >rows
+# @TEST-EXEC: seq 100 | diff - rows
+
+@load log-burst
+
+redef Cluster::Backend::ZeroMQ::log_sndhwm = 10;
+redef Cluster::Backend::ZeroMQ::log_overload = Cluster::Backend::ZeroMQ::OVERLOAD_SPILL;
+redef Cluster::Backend::ZeroMQ::log_spill_dir = "spill";
+
+@if ( Cluster::node == "manager" )
+redef Test::end_on_file = "../over";
+@endif
