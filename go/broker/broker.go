@@ -45,10 +45,8 @@ type Broker struct {
 	stats      *Stats
 	poller     *cshim.Poller
 	down, up   *cshim.Forwarder // events, subscriptions
-	allowed    []string         // public keys beside curve_client_publickey
-	zap        *engine.ZAP
+	stopZAP    func()
 	endpoints  [2]string
-	turns      atomic.Uint64 // of the loop
 	stopping   atomic.Bool
 	done       chan struct{}
 	failure    error
@@ -57,9 +55,8 @@ type Broker struct {
 // Start binds listen_xpub_endpoint and listen_xsub_endpoint and forwards
 // between them. Errors are of type *[engine.EndpointError] where an endpoint is
 // at fault. On an error nothing is left behind. stats must be memory of
-// [NewStats] or of a C host. With CURVE, clients with one of the allowed public
-// keys may connect beside those with curve_client_publickey.
-func Start(opts options.Options, stats *Stats, allowed ...string) (*Broker, error) {
+// [NewStats] or of a C host.
+func Start(opts options.Options, stats *Stats) (*Broker, error) {
 	if err := opts.CheckKeys(); err != nil {
 		return nil, err
 	}
@@ -71,7 +68,7 @@ func Start(opts options.Options, stats *Stats, allowed ...string) (*Broker, erro
 		return nil, fmt.Errorf("cannot start the broker: %w", err)
 	}
 
-	b := &Broker{opts: opts, ctx: ctx, stats: stats, allowed: allowed, done: make(chan struct{})}
+	b := &Broker{opts: opts, ctx: ctx, stats: stats, done: make(chan struct{})}
 	if err := b.open(); err != nil {
 		b.close(0)
 		return nil, err
@@ -86,7 +83,7 @@ func (b *Broker) open() error {
 		return err
 	}
 	if b.opts.CurveServer() {
-		if b.zap, err = engine.ServeZAP(b.ctx, append(b.allowed, b.opts.CurveClientPublicKey)...); err != nil {
+		if b.stopZAP, err = engine.ServeZAP(b.ctx, b.opts.CurveClientPublicKey); err != nil {
 			return err
 		}
 	}
@@ -114,37 +111,6 @@ func (b *Broker) open() error {
 
 // Endpoints returns the endpoints bound, with the ports that the system chose.
 func (b *Broker) Endpoints() (xpub, xsub string) { return b.endpoints[0], b.endpoints[1] }
-
-// SetAllowed replaces the public keys of the clients that may connect. Those that
-// are connected stay so. Without CURVE it does nothing. On an error nothing has
-// changed.
-func (b *Broker) SetAllowed(publicKeys []string) error {
-	if b.zap == nil {
-		return nil
-	}
-	return b.zap.SetAllowed(publicKeys)
-}
-
-// Alive says whether the broker's thread took a turn within the given time.
-func (b *Broker) Alive(within time.Duration) bool {
-	before := b.turns.Load()
-	deadline := time.Now().Add(within)
-	for pause := 100 * time.Microsecond; ; pause = min(2*pause, 10*time.Millisecond) {
-		select {
-		case <-b.done:
-			return false
-		default:
-		}
-		b.poller.Wake()
-		if b.turns.Load() != before {
-			return true
-		}
-		if time.Now().After(deadline) {
-			return false
-		}
-		time.Sleep(pause)
-	}
-}
 
 // Done is closed when the broker has ended, whether by Stop or by a failure.
 func (b *Broker) Done() <-chan struct{} { return b.done }
@@ -196,7 +162,6 @@ func (b *Broker) loop() (linger time.Duration, err error) {
 
 	var deadline, lastMoved time.Time
 	for {
-		b.turns.Add(1)
 		moved, blocked, err := b.forward()
 		if err != nil {
 			return 0, err
@@ -255,7 +220,9 @@ func (b *Broker) close(linger time.Duration) {
 			f.Close()
 		}
 	}
-	b.zap.Stop()
+	if b.stopZAP != nil {
+		b.stopZAP()
+	}
 	if b.poller != nil {
 		b.poller.Close()
 	}
