@@ -250,9 +250,6 @@ func (e *Engine) flush() time.Duration {
 
 // send sends from the outbound queues, and says whether there may be more.
 func (e *Engine) send() (more bool) {
-	if e.opts.DebugFlags&options.DebugPanic != 0 && e.ch.Pending() {
-		panic("debug_flags asked for it")
-	}
 	more = e.sendEvents()
 	if e.push != nil {
 		more = e.sendLogs() || more
@@ -264,6 +261,9 @@ func (e *Engine) sendEvents() (more bool) {
 	for budget := sendBatch; budget > 0; {
 		s, err := e.sender.Events(e.xpub, e.xsub, budget)
 		e.check("send events", err)
+		if s.Sent > 0 && e.opts.DebugFlags&options.DebugPanic != 0 {
+			panic("debug_flags asked for it")
+		}
 		if s.Sent > 0 || s.Blocked {
 			e.poller.Ask(e.xpubBit)
 			e.ch.Counters.EventsSent.Add(uint64(s.Sent))
