@@ -115,7 +115,7 @@ format:
 
 clean:
 	@test ! -f build/Makefile || $(MAKE) --no-print-directory -C build clean
-	rm -rf build/bin build/go build/lib/libzeekzmq.so build/dist build/test build/Zeek_ZeroMQ_Go.tgz
+	rm -rf build/bin build/demo build/go build/lib/libzeekzmq.so build/dist build/test build/Zeek_ZeroMQ_Go.tgz tests/abi/build
 
 distclean:
 	rm -rf build tests/abi/build tests/btest/.tmp
