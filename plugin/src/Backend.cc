@@ -71,6 +71,7 @@ Backend::Backend(Formats arg_formats, zeek::cluster::EventSerializer* arg_serial
       formats(std::move(arg_formats)),
       zeek_serializer(arg_serializer),
       own_serializer(EventSerializer::StandsFor(*arg_serializer)),
+      check(own_serializer ? EventCheck::FromEnvironment(arg_serializer) : nullptr),
       channel(NewChannel()) {
     if ( ! channel )
         return; // Init() will fail
@@ -224,6 +225,7 @@ void Backend::DoTerminate() {
 
     CloseInbox(inbox, channel);
     CloseInbox(broker_inbox, broker_channel);
+    check.reset();
 }
 
 bool Backend::HasRoom(const Outlet& to) const {
@@ -277,6 +279,8 @@ bool Backend::DoPublishEvent(const std::string& topic, zeek::cluster::Event& eve
     std::optional<Bytes> payload;
     if ( own_serializer )
         payload = serializer.Serialize(event);
+    if ( check )
+        check->Written(event, payload);
 
     if ( ! payload ) {
         if ( own_serializer && serializer.Endless() ) {
@@ -366,6 +370,8 @@ void Backend::ProcessEventRecord(const zz_record& r) {
     if ( own_serializer && format_of(r) == formats.event ) {
         const Bytes payload(zz_record_payload(&r), r.payload_len);
         std::optional<zeek::cluster::Event> event;
+        if ( check )
+            check->Read(payload);
 
         switch ( EventSerializer::Parse(payload, event) ) {
             case EventSerializer::Parsed::Done:

@@ -17,6 +17,7 @@
 #include <string_view>
 #include <vector>
 
+#include "EventCheck.h"
 #include "EventSerializer.h"
 #include "Options.h"
 #include "zeekzmq.h"
@@ -106,6 +107,7 @@ private:
     zeek::cluster::EventSerializer* const zeek_serializer;
     const bool own_serializer;
     EventSerializer serializer;
+    std::unique_ptr<EventCheck> check; // null but in tests
 
     // Null after Terminate().
     zz_channel* channel;

@@ -680,8 +680,10 @@ void EventSerializer::WriteText(uint8_t tag, const void* text, size_t n) {
 }
 
 bool EventSerializer::WriteDouble(double d) {
-    if ( in_key && std::isnan(d) )
-        return false; // where it belongs in the order cannot be told
+    // Where NaN belongs in the order of keys cannot be told, and that of subnormal
+    // numbers cannot be seen in their bytes.
+    if ( in_key && (std::isnan(d) || std::fpclassify(d) == FP_SUBNORMAL) )
+        return false;
     WriteNumber(tag_real, encode_real(d));
     return true;
 }
