@@ -18,7 +18,8 @@ namespace zeekzmq {
 class EventCheck {
 public:
     // Null unless the environment asks for it. The variable's value is how many
-    // damaged copies of each event to read as well.
+    // damaged copies of each event to read as well. Registers an event that no
+    // script declares, ZeroMQ::event_without_declaration.
     static std::unique_ptr<EventCheck> FromEnvironment(zeek::cluster::EventSerializer* theirs);
 
     // Prints what was counted to stderr.
