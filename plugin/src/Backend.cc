@@ -366,30 +366,32 @@ void Backend::Process(const zz_record& r) {
 
 void Backend::ProcessEventRecord(const zz_record& r) {
     const auto topic = topic_of(r);
+    const Bytes payload(zz_record_payload(&r), r.payload_len);
+    const bool own = own_serializer && format_of(r) == formats.event;
 
-    if ( own_serializer && format_of(r) == formats.event ) {
-        const Bytes payload(zz_record_payload(&r), r.payload_len);
+    if ( check && own )
+        check->Read(payload);
+
+    try {
         std::optional<zeek::cluster::Event> event;
-        if ( check )
-            check->Read(payload);
-
-        switch ( EventSerializer::Parse(payload, event) ) {
+        switch ( own ? serializer.Parse(payload, event) : EventSerializer::Parsed::LeaveToZeek ) {
             case EventSerializer::Parsed::Done:
                 Telemetry().OnIncomingEvent(topic, event->HandlerName(),
                                             zeek::cluster::detail::SerializationInfo{payload.size()});
                 ProcessEvent(topic, std::move(*event));
-                return;
-            case EventSerializer::Parsed::LeaveToZeek: break;
+                break;
+            case EventSerializer::Parsed::LeaveToZeek: ProcessEventMessage(topic, format_of(r), payload_of(r)); break;
             case EventSerializer::Parsed::Malformed:
                 metrics::invalid_event(topic, EventSerializer::NameOf(payload), "it is not well-formed");
-                return;
+                break;
             case EventSerializer::Parsed::Undeclared:
                 metrics::invalid_event(topic, EventSerializer::NameOf(payload), "no script declares it");
-                return;
+                break;
         }
+    } catch ( const zeek::InterpreterException& ) {
+        // Zeek has told of it.
+        metrics::invalid_event(topic, EventSerializer::NameOf(payload), "a &default of a record in it fails");
     }
-
-    ProcessEventMessage(topic, format_of(r), payload_of(r));
 }
 
 void Backend::ProcessSubscription(const std::string& topic) {

@@ -42,7 +42,8 @@ private:
     uint32_t Random(uint32_t below);
 
     zeek::cluster::EventSerializer* theirs;
-    const int damaged; // copies of each event
+    EventSerializer serializer; // for reading
+    const int damaged;          // copies of each event
     uint64_t state = 88172645463325252;
 
     uint64_t written = 0, written_left = 0;

@@ -925,6 +925,22 @@ std::string_view EventSerializer::NameOf(Bytes payload) {
     return read_name(r, name, items) ? name : std::string_view();
 }
 
+zeek::EventHandler* EventSerializer::Handler(std::string_view name) {
+    if ( name.empty() )
+        return nullptr;
+
+    const auto n = name.size();
+    const auto hash = n + 31 * static_cast<uint8_t>(name[n - 1]) + 7 * static_cast<uint8_t>(name[n / 2]);
+    auto*& handler = handlers[hash % handlers.size()];
+    if ( ! handler || name != handler->Name() ) {
+        auto* found = zeek::event_registry->Lookup(name);
+        if ( ! found )
+            return nullptr;
+        handler = found;
+    }
+    return handler;
+}
+
 EventSerializer::Parsed EventSerializer::Parse(Bytes payload, std::optional<zeek::cluster::Event>& event) {
     Reader r{payload.data(), payload.data() + payload.size()};
     const auto failed = [&r] { return r.ok ? Parsed::LeaveToZeek : Parsed::Malformed; };
@@ -938,7 +954,7 @@ EventSerializer::Parsed EventSerializer::Parse(Bytes payload, std::optional<zeek
     if ( ! r.ok )
         return failed();
 
-    auto* handler = zeek::event_registry->Lookup(name);
+    auto* handler = Handler(name);
     if ( ! handler )
         return Parsed::LeaveToZeek;
     if ( ! handler->GetFunc() )

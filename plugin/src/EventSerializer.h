@@ -9,6 +9,7 @@
 #include <zeek/cluster/Event.h>
 #include <zeek/cluster/Serializer.h>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -80,7 +81,7 @@ public:
     // What Zeek's serializer makes of the bytes. Safe for any bytes.
     //
     // May throw zeek::InterpreterException from a record field's &default.
-    static Parsed Parse(Bytes payload, std::optional<zeek::cluster::Event>& event);
+    Parsed Parse(Bytes payload, std::optional<zeek::cluster::Event>& event);
 
     // The name of the event that a payload holds, as far as it has one.
     static std::string_view NameOf(Bytes payload);
@@ -90,6 +91,9 @@ private:
     struct Element {
         size_t start, key_end, end;
     };
+
+    // The handler that Zeek has for an event of that name, or null.
+    zeek::EventHandler* Handler(std::string_view name);
 
     bool Write(const zeek::Val* v);
     bool WriteRecord(const zeek::RecordVal* rec);
@@ -105,6 +109,10 @@ private:
     void WriteSubnet(const zeek::IPPrefix& n);
     void WritePort(uint32_t number, TransportProto proto);
     void WriteHead(uint8_t tag, size_t count);
+
+    // Handlers of events that were received lately, by a hash of the name. Zeek's
+    // registry, a tree of all events, keeps them for ever.
+    std::array<zeek::EventHandler*, 64> handlers = {};
 
     Scratch out;
     Scratch sorted;                // a set's or table's elements on their way into order

@@ -51,6 +51,7 @@
 ["subnet_", [raw("0720010db8000000000000000000000001" + "20")]]
 ["bool_", [raw("0107")]]
 ["nul", [raw("0500")]]
+["failing", [[None]]]
 ["show", ["the end"]]
 ["finish", []]
 # @TEST-END-FILE
@@ -72,7 +73,15 @@ type R: record {
 	s: string &optional;
 };
 
-global real: event(x: double);
+function fails(): count
+	{
+	local v: vector of count;
+	return v[3];
+	}
+
+type Failing: record {
+	n: count &default=fails();
+};
 
 event show(what: string)
 	{
@@ -85,6 +94,7 @@ event table_(x: table[string] of vector of count) { print |x|, x["a"], x["b"]; }
 event color(x: Mark::Mark) { print x; }
 event real(x: double) { print fmt("%.17g", x); }
 event subnet_(x: subnet) { print x; }
+event failing(x: Failing) { print x; }
 event bool_(x: bool) { print x; }
 event nul(x: string) { print |x|; }
 event finish() { terminate(); }
