@@ -6,6 +6,7 @@
 #include <zeek/ID.h>
 #include <zeek/Reporter.h>
 #include <zeek/Val.h>
+#include <zeek/plugin/Manager.h>
 #include <zeek/util.h>
 
 #include <cerrno>
@@ -47,6 +48,8 @@ zeek::byte_buffer_span payload_of(const zz_record& r) {
     return {reinterpret_cast<const std::byte*>(zz_record_payload(&r)), r.payload_len};
 }
 
+Bytes bytes_of(const zeek::byte_buffer& buf) { return {reinterpret_cast<const uint8_t*>(buf.data()), buf.size()}; }
+
 int stop_timeout(int linger_ms) { return linger_ms < 0 ? -1 : linger_ms + stop_grace_ms; }
 
 } // namespace
@@ -56,14 +59,19 @@ std::unique_ptr<zeek::cluster::Backend> Backend::Instantiate(
     std::unique_ptr<zeek::cluster::detail::EventHandlingStrategy> ehs) {
     // Before the serializers move on.
     Formats formats = {es->Name(), ls ? ls->Name() : ""};
-    return std::unique_ptr<Backend>(new Backend(std::move(formats), std::move(es), std::move(ls), std::move(ehs)));
+    auto* serializer = es.get();
+    return std::unique_ptr<Backend>(
+        new Backend(std::move(formats), serializer, std::move(es), std::move(ls), std::move(ehs)));
 }
 
-Backend::Backend(Formats arg_formats, std::unique_ptr<zeek::cluster::EventSerializer> es,
-                 std::unique_ptr<zeek::cluster::LogSerializer> ls,
+Backend::Backend(Formats arg_formats, zeek::cluster::EventSerializer* arg_serializer,
+                 std::unique_ptr<zeek::cluster::EventSerializer> es, std::unique_ptr<zeek::cluster::LogSerializer> ls,
                  std::unique_ptr<zeek::cluster::detail::EventHandlingStrategy> ehs)
     : zeek::cluster::Backend("ZeroMQ", std::move(es), std::move(ls), std::move(ehs)),
       formats(std::move(arg_formats)),
+      zeek_serializer(arg_serializer),
+      own_serializer(EventSerializer::StandsFor(*arg_serializer)),
+      check(own_serializer ? EventCheck::FromEnvironment(arg_serializer) : nullptr),
       channel(NewChannel()) {
     if ( ! channel )
         return; // Init() will fail
@@ -217,6 +225,7 @@ void Backend::DoTerminate() {
 
     CloseInbox(inbox, channel);
     CloseInbox(broker_inbox, broker_channel);
+    check.reset();
 }
 
 bool Backend::HasRoom(const Outlet& to) const {
@@ -241,8 +250,7 @@ bool Backend::WaitForRoom(Outlet& to) const {
     return false;
 }
 
-bool Backend::Push(Outlet& to, uint16_t kind, std::string_view topic, std::string_view format,
-                   const zeek::byte_buffer& payload) {
+bool Backend::Push(Outlet& to, uint16_t kind, std::string_view topic, std::string_view format, Bytes payload) {
     if ( HasRoom(to) )
         to.gave_up = false;
     else if ( ! WaitForRoom(to) ) {
@@ -261,14 +269,42 @@ bool Backend::Push(Outlet& to, uint16_t kind, std::string_view topic, std::strin
     return true;
 }
 
+// As the base class does it, but into memory that is kept, and by our serializer
+// where it can stand for Zeek's.
+bool Backend::DoPublishEvent(const std::string& topic, zeek::cluster::Event& event) {
+    if ( ! PLUGIN_HOOK_WITH_RESULT(HOOK_PUBLISH_EVENT, HookPublishEvent(*this, topic, event), true) )
+        return true;
+
+    zeek::byte_buffer buf;
+    std::optional<Bytes> payload;
+    if ( own_serializer )
+        payload = serializer.Serialize(event);
+    if ( check )
+        check->Written(event, payload);
+
+    if ( ! payload ) {
+        if ( own_serializer && serializer.Endless() ) {
+            zeek::reporter->Error("ZeroMQ: cannot publish event %s: a value in it contains itself",
+                                  std::string(event.HandlerName()).c_str());
+            return false;
+        }
+        if ( ! zeek_serializer->SerializeEvent(buf, event) )
+            return false;
+        payload = bytes_of(buf);
+    }
+
+    Telemetry().OnOutgoingEvent(topic, event.HandlerName(), zeek::cluster::detail::SerializationInfo{payload->size()});
+    return channel && Push(events_out, ZZ_EVENT, topic, formats.event, *payload);
+}
+
 bool Backend::DoPublishEvent(const std::string& topic, const std::string& format, const zeek::byte_buffer& buf) {
-    return channel && Push(events_out, ZZ_EVENT, topic, format, buf);
+    return channel && Push(events_out, ZZ_EVENT, topic, format, bytes_of(buf));
 }
 
 bool Backend::DoPublishLogWrites(const zeek::logging::detail::LogWriteHeader& header, const std::string& format,
                                  zeek::byte_buffer& buf) {
     // Before DoInit() there is nowhere to send a log to.
-    return node && Push(logs_out, ZZ_LOG, {}, format, buf);
+    return node && Push(logs_out, ZZ_LOG, {}, format, bytes_of(buf));
 }
 
 bool Backend::PushControl(uint16_t kind, const std::string& topic_prefix) {
@@ -315,7 +351,7 @@ void Backend::DoReadyToPublishCallback(ReadyCallback cb) {
 
 void Backend::Process(const zz_record& r) {
     switch ( r.kind ) {
-        case ZZ_EVENT: ProcessEventMessage(topic_of(r), format_of(r), payload_of(r)); break;
+        case ZZ_EVENT: ProcessEventRecord(r); break;
         case ZZ_LOG: ProcessLogMessage(format_of(r), payload_of(r)); break;
         case ZZ_SUBSCRIPTION: ProcessSubscription(std::string(topic_of(r))); break;
         case ZZ_UNSUBSCRIPTION: ProcessUnsubscription(std::string(topic_of(r))); break;
@@ -325,6 +361,36 @@ void Backend::Process(const zz_record& r) {
         case ZZ_FATAL: zeek::reporter->FatalError("ZeroMQ: %s", std::string(text_of(r)).c_str()); break;
         case ZZ_DROPS: metrics::add_drops(format_of(r), topic_of(r), text_of(r)); break;
         default: break; // ZZ_SKIP
+    }
+}
+
+void Backend::ProcessEventRecord(const zz_record& r) {
+    const auto topic = topic_of(r);
+    const Bytes payload(zz_record_payload(&r), r.payload_len);
+    const bool own = own_serializer && format_of(r) == formats.event;
+
+    if ( check && own )
+        check->Read(payload);
+
+    try {
+        std::optional<zeek::cluster::Event> event;
+        switch ( own ? serializer.Parse(payload, event) : EventSerializer::Parsed::LeaveToZeek ) {
+            case EventSerializer::Parsed::Done:
+                Telemetry().OnIncomingEvent(topic, event->HandlerName(),
+                                            zeek::cluster::detail::SerializationInfo{payload.size()});
+                ProcessEvent(topic, std::move(*event));
+                break;
+            case EventSerializer::Parsed::LeaveToZeek: ProcessEventMessage(topic, format_of(r), payload_of(r)); break;
+            case EventSerializer::Parsed::Malformed:
+                metrics::invalid_event(topic, EventSerializer::NameOf(payload), "it is not well-formed");
+                break;
+            case EventSerializer::Parsed::Undeclared:
+                metrics::invalid_event(topic, EventSerializer::NameOf(payload), "no script declares it");
+                break;
+        }
+    } catch ( const zeek::InterpreterException& ) {
+        // Zeek has told of it.
+        metrics::invalid_event(topic, EventSerializer::NameOf(payload), "a &default of a record in it fails");
     }
 }
 

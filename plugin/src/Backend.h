@@ -17,6 +17,8 @@
 #include <string_view>
 #include <vector>
 
+#include "EventCheck.h"
+#include "EventSerializer.h"
 #include "Options.h"
 #include "zeekzmq.h"
 
@@ -52,14 +54,16 @@ private:
         std::string event, log;
     };
 
-    Backend(Formats formats, std::unique_ptr<zeek::cluster::EventSerializer> es,
-            std::unique_ptr<zeek::cluster::LogSerializer> ls,
+    // serializer is es, which moves on.
+    Backend(Formats formats, zeek::cluster::EventSerializer* serializer,
+            std::unique_ptr<zeek::cluster::EventSerializer> es, std::unique_ptr<zeek::cluster::LogSerializer> ls,
             std::unique_ptr<zeek::cluster::detail::EventHandlingStrategy> ehs);
 
     // From zeek::cluster::Backend.
     void DoInitPostScript() override;
     bool DoInit() override;
     void DoTerminate() override;
+    bool DoPublishEvent(const std::string& topic, zeek::cluster::Event& event) override;
     bool DoPublishEvent(const std::string& topic, const std::string& format, const zeek::byte_buffer& buf) override;
     bool DoSubscribe(const std::string& topic_prefix, SubscribeCallback cb) override;
     bool DoUnsubscribe(const std::string& topic_prefix) override;
@@ -80,8 +84,7 @@ private:
 
     // Appends to a queue to the engine, waiting for room if it is full. False if
     // there was none in time, or a part is too long.
-    bool Push(Outlet& to, uint16_t kind, std::string_view topic, std::string_view format,
-              const zeek::byte_buffer& payload);
+    bool Push(Outlet& to, uint16_t kind, std::string_view topic, std::string_view format, Bytes payload);
     bool HasRoom(const Outlet& to) const;
     bool WaitForRoom(Outlet& to) const;
     static zz_channel* NewChannel();
@@ -92,11 +95,20 @@ private:
 
     bool PushControl(uint16_t kind, const std::string& topic_prefix);
 
+    void ProcessEventRecord(const zz_record& r);
     void ProcessSubscription(const std::string& topic);
     void ProcessUnsubscription(const std::string& topic);
     void ProcessMonitor(const zz_record& r);
 
     const Formats formats;
+
+    // Zeek's, which the base class owns; and ours, which is used where it can
+    // stand for Zeek's.
+    zeek::cluster::EventSerializer* const zeek_serializer;
+    const bool own_serializer;
+    EventSerializer serializer;
+    std::unique_ptr<EventCheck> check; // null but in tests
+
     // Null after Terminate().
     zz_channel* channel;
     // Zeek's, from DoInit() on. Null before and after Terminate().

@@ -115,6 +115,16 @@ void queue_drop(bool log, std::string_view topic) {
     add_drops("queue_full", topic.substr(0, 63), 1);
 }
 
+void invalid_event(std::string_view topic, std::string_view name, const char* why) {
+    static bool told = false;
+    if ( ! told )
+        zeek::reporter->Error("ZeroMQ: dropped event '%.*s' for topic '%.*s': %s",
+                              static_cast<int>(std::min<size_t>(name.size(), 200)), name.data(),
+                              static_cast<int>(std::min<size_t>(topic.size(), 200)), topic.data(), why);
+    told = true;
+    add_drops("invalid", topic.substr(0, 63), 1);
+}
+
 void add_drops(std::string_view reason, std::string_view topic, std::string_view number) {
     uint64_t n = 0;
     if ( number.size() == sizeof(n) )

@@ -28,6 +28,10 @@ inline void count(std::atomic<uint64_t>& counter) {
 // and warns the first time.
 void queue_drop(bool log, std::string_view topic);
 
+// Counts an event that the engine let pass but that cannot be given to Zeek, and
+// tells of the first one.
+void invalid_event(std::string_view topic, std::string_view name, const char* why);
+
 // Counts messages that the engine dropped, by why and topic; number is a uint64
 // in host byte order.
 void add_drops(std::string_view reason, std::string_view topic, std::string_view number);
