@@ -17,6 +17,7 @@
 #include <string_view>
 #include <vector>
 
+#include "Episode.h"
 #include "Options.h"
 #include "zeekzmq.h"
 
@@ -40,6 +41,13 @@ public:
 
     // For Inbox: processes one record.
     void Process(const zz_record& r);
+
+    // For Inbox: in how many seconds EndEpisodes() may have something to say;
+    // negative: not at all.
+    double NextEpisodeEnd() const;
+
+    // Tells of the episodes of drops and waits that are over.
+    void EndEpisodes();
 
     // The component's factory.
     static std::unique_ptr<zeek::cluster::Backend> Instantiate(
@@ -75,6 +83,7 @@ private:
         int cls;            // ZZ_CLASS_*
         uint64_t bytes_max; // of memory
         Room room;
+        Episode drops, waits;
         bool gave_up = false; // the last wait was in vain: none until there was room
     };
 
@@ -83,7 +92,8 @@ private:
     bool Push(Outlet& to, uint16_t kind, std::string_view topic, std::string_view format,
               const zeek::byte_buffer& payload);
     bool HasRoom(const Outlet& to) const;
-    bool WaitForRoom(Outlet& to) const;
+    bool WaitForRoom(Outlet& to);
+    void NoteDrop(Outlet& to, std::string_view topic);
     static zz_channel* NewChannel();
     // Processes what is left, and frees both. Null is fine.
     static void CloseInbox(Inbox*& inbox, zz_channel*& channel);
