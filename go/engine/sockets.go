@@ -148,7 +148,7 @@ func (e *Engine) open() error {
 		name   string
 		socket *cshim.Socket
 	}{{"xpub", e.xpub}, {"xsub", e.xsub}, {"log-push", e.push}} {
-		if m.socket == nil {
+		if m.socket == nil || e.ch.NoMonitor() {
 			continue
 		}
 		pair, err := m.socket.Monitor(e.ctx.Context, m.name)

@@ -81,9 +81,8 @@ Backend::Backend(Formats arg_formats, std::unique_ptr<zeek::cluster::EventSerial
                 Episode("log batches were dropped: the queue to the engine was full"),
                 Episode("times a log batch waited for the engine, and Zeek's main loop with it")};
 
-    // WebSocket clients have no use for logs.
-    if ( formats.log.empty() )
-        channel->flags |= ZZ_NODE_NO_LOGS;
+    if ( IsWebSocketClient() )
+        channel->flags |= ZZ_NODE_NO_LOGS | ZZ_NODE_NO_MONITOR; // Zeek drops either
 }
 
 zz_channel* Backend::NewChannel() {
@@ -124,6 +123,17 @@ Options Backend::EngineOptions() const {
 }
 
 bool Backend::DoInit() {
+    if ( StartNode() )
+        return true;
+
+    // Zeek takes a WebSocket client whose backend has failed for one that waits
+    // for its subscriptions.
+    if ( IsWebSocketClient() )
+        ProcessError("backend_failed", "this Zeek cannot make another cluster backend, its log says why");
+    return false;
+}
+
+bool Backend::StartNode() {
     if ( ! channel )
         return false;
 
@@ -136,7 +146,8 @@ bool Backend::DoInit() {
     if ( rc != ZEEKZMQ_OK ) {
         zeek::reporter->Error("ZeroMQ: %s", err);
         if ( rc == ZEEKZMQ_ETIMEOUT )
-            channel = nullptr; // the engine may still come and use it
+            Abandon(inbox, channel); // the engine may still come and use it
+        CloseInbox(inbox, channel);
         return false;
     }
 
@@ -340,6 +351,10 @@ bool Backend::DoSubscribe(const std::string& topic_prefix, SubscribeCallback cb)
 bool Backend::DoUnsubscribe(const std::string& topic_prefix) { return PushControl(ZZ_UNSUBSCRIBE, topic_prefix); }
 
 void Backend::DoReadyToPublishCallback(ReadyCallback cb) {
+    // Zeek does not look at the status, but would acknowledge the client.
+    if ( ! channel )
+        return;
+
     // Once a subscription of our own has come back to our XPUB by way of the
     // broker, those that others had before it have come too.
     static uint64_t number = 0;

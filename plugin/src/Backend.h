@@ -75,6 +75,10 @@ private:
     bool DoPublishLogWrites(const zeek::logging::detail::LogWriteHeader& header, const std::string& format,
                             zeek::byte_buffer& buf) override;
 
+    // For WebSocket clients Zeek makes instances without a log serializer.
+    bool IsWebSocketClient() const { return formats.log.empty(); }
+
+    bool StartNode();
     Options EngineOptions() const;
 
     // One of the two queues that carry messages to the engine.
