@@ -78,6 +78,8 @@ type Engine struct {
 	xpubDrops, onloopDrops       episode
 	logDrops, malformed, invalid episode
 	spilled, spillFailed         episode
+	xpubWaits, onloopWaits       episode // for room: events, to be sent or received
+	logWaits, inboxWaits         episode // likewise log batches
 	drops                        drops
 	spill                        *spill    // null unless log_overload is spill
 	fullSince                    time.Time // the inbox was full since, with onloop_overload block
@@ -272,9 +274,11 @@ func (e *Engine) sendEvents() (more bool) {
 			e.poller.Ask(e.xsubBit)
 		}
 		if !s.Blocked {
+			e.xpubWaits.pass()
 			return s.More
 		}
 		if e.opts.XPubOverload == options.Block {
+			e.xpubWaits.wait(e)
 			e.retry = true // the host waits, see Backend::Push()
 			e.poller.Ignore(true, false)
 			return false
@@ -310,6 +314,7 @@ func (e *Engine) sendLogs() (more bool) {
 		e.check("send logs", err)
 		e.ch.Counters.LogsSent.Add(uint64(s.Sent))
 		if !s.Blocked {
+			e.logWaits.pass()
 			return s.More
 		}
 
@@ -319,6 +324,7 @@ func (e *Engine) sendLogs() (more bool) {
 			e.retry = true
 			return false
 		case e.opts.LogOverload == options.Block && len(e.opts.ConnectLogEndpoints) > 0:
+			e.logWaits.wait(e)
 			e.retry = true // likewise
 			e.poller.Ignore(false, true)
 			return false
@@ -403,13 +409,16 @@ func (e *Engine) receiveEvents() (more bool) {
 		if e.fullSince.IsZero() {
 			e.fullSince = time.Now()
 		}
-		e.stall(e.xsubBit)
+		e.stall(e.xsubBit, &e.onloopWaits)
+	} else {
+		e.onloopWaits.pass()
 	}
 	return r.More
 }
 
 // stall leaves a socket alone for a moment, since the inbox has no room.
-func (e *Engine) stall(bit uint32) {
+func (e *Engine) stall(bit uint32, waits *episode) {
+	waits.wait(e)
 	e.ch.Counters.QueueBlocks.Add(1)
 	e.retry = true
 	e.stalled |= bit
@@ -426,7 +435,9 @@ func (e *Engine) receiveLogs() (more bool) {
 	e.ch.Counters.LogsReceived.Add(uint64(valid))
 	e.ch.Counters.InvalidLogs.Add(uint64(len(r.Records) - valid))
 	if r.Full {
-		e.stall(e.pullBit)
+		e.stall(e.pullBit, &e.inboxWaits)
+	} else {
+		e.inboxWaits.pass()
 	}
 	return r.More
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -28,6 +29,20 @@ func (n *node) dropsTold() map[string]uint64 {
 		told[m.Format+" "+m.Topic] += binary.NativeEndian.Uint64([]byte(m.Payload))
 	}
 	return told
+}
+
+// toldOfWaits fails unless the host was told that something began to wait, and
+// later how often and how long it did.
+func (n *node) toldOfWaits(t *testing.T, begun, over string) {
+	t.Helper()
+	told := n.Of(cshim.Warning)
+	if len(told) != 2 || !strings.Contains(told[0].Payload, begun) {
+		t.Fatalf("told %v, want one warning that says %q, and one at the end", told, begun)
+	}
+	m := regexp.MustCompile("^" + over + `, for (\d+\.\d) seconds in all$`).FindStringSubmatch(told[1].Payload)
+	if m == nil || m[1] == "0" || m[2] == "0.0" {
+		t.Errorf("told %q, want how often and how long, in the form %s", told[1].Payload, over)
+	}
 }
 
 // cpuTime is what the process has used.
@@ -92,6 +107,8 @@ func TestXPubOverloadBlockKeepsEventsUntilThereIsRoom(t *testing.T) {
 	}
 	n.counter("drops", &n.Counters.XPubDrops, 0)
 	n.counter("events sent", &n.Counters.EventsSent, events+1)
+	n.stop()
+	n.toldOfWaits(t, "xpub: events wait, xpub_sndhwm reached", `xpub: events waited (\d+) times, xpub_sndhwm reached`)
 }
 
 // The end of the node does not wait for room for longer than linger_ms.
@@ -124,6 +141,9 @@ func TestOnloopOverloadBlockLeavesEventsUntilThereIsRoom(t *testing.T) {
 		t.Errorf("events (-want +got):\n%s", diff)
 	}
 	n.counter("drops", &n.Counters.OnloopDrops, 0)
+	n.stop()
+	n.toldOfWaits(t, "onloop_queue_hwm reached: Zeek's main loop does not keep up",
+		`events were left with the broker (\d+) times, onloop_queue_hwm reached`)
 }
 
 func TestOnloopOverloadBlockDropsAfterTheLimit(t *testing.T) {
@@ -177,6 +197,41 @@ func TestOnloopOverloadBlockWithASlowHost(t *testing.T) {
 	}
 }
 
+// An episode is not over while something still waits, and the next wait begins
+// another.
+func TestOverloadBlockTellsEachEpisode(t *testing.T) {
+	const events = 100
+	n := slow(t, func(o *options.Options) {
+		o.XPubSndHWM, o.XPubSndBuf, o.XPubOverload = 5, 4096, options.Block
+	})
+	block := func() {
+		for range events {
+			n.Publish("t", testkit.EventFormat, big)
+		}
+		testkit.Eventually(t, "the mark to be reached", func() bool { return n.Waiting() > 0 })
+	}
+	receive := func() {
+		for range events {
+			n.sub.RecvParts()
+		}
+	}
+	block()
+	time.Sleep(6500 * time.Millisecond) // longer than an episode outlasts its last wait
+	if told := n.Of(cshim.Warning); len(told) != 1 {
+		t.Errorf("told %v while events wait", told)
+	}
+	receive()
+	if told := n.Await(t, 2, cshim.Warning)[1].Payload; !strings.Contains(told, "events waited") {
+		t.Errorf("told %q, want the end of the wait", told)
+	}
+	block()
+	receive()
+	n.stop()
+	if told := n.Of(cshim.Warning); len(told) != 4 {
+		t.Errorf("told %v, want begin and end of two episodes", told)
+	}
+}
+
 // ---- Logs ----
 
 // logOptions are those of a node whose logger is not there yet.
@@ -225,6 +280,8 @@ func TestLogOverloadBlockKeepsBatchesUntilThereIsALogger(t *testing.T) {
 			wantNumbers(t, n.peers.BindTo(endpoint, zmq.PULL), 0, batches)
 			n.counter("log drops", &n.Counters.LogDrops, 0)
 			n.counter("log batches sent", &n.Counters.LogsSent, batches)
+			n.stop()
+			n.toldOfWaits(t, "log batches wait: no logger takes them", `log batches waited (\d+) times, log_sndhwm reached`)
 		})
 	}
 }
@@ -349,6 +406,26 @@ func TestLogOverloadSpillTakesTheLastBatches(t *testing.T) {
 	n.stop()
 	n = start(t, set)
 	wantNumbers(t, n.peers.BindTo(endpoint, zmq.PULL), 0, 100)
+}
+
+// Also what the engine has had no time for: linger_ms is over at once.
+func TestLogOverloadSpillTakesWhatIsQueuedAtTheEnd(t *testing.T) {
+	const batches = 100
+	endpoint := testkit.FreeEndpoint(t)
+	set := logOptions(t, endpoint, options.Spill, func(o *options.Options) { o.LingerMs = 0 })
+	n, o := prepare(t, set)
+	n.writeNumbers(0, batches)
+	n.Channel.Stop()
+	e, err := engine.Start(n.Channel, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	n.counter("spilled", &n.Counters.LogsSpilled, batches)
+	n = start(t, set)
+	wantNumbers(t, n.peers.BindTo(endpoint, zmq.PULL), 0, batches)
 }
 
 func TestLogOverloadSpillFullDropsTheNewestAndTellsOnce(t *testing.T) {

@@ -148,7 +148,7 @@ func (e *Engine) open() error {
 		name   string
 		socket *cshim.Socket
 	}{{"xpub", e.xpub}, {"xsub", e.xsub}, {"log-push", e.push}} {
-		if m.socket == nil {
+		if m.socket == nil || e.ch.NoMonitor() {
 			continue
 		}
 		pair, err := m.socket.Monitor(e.ctx.Context, m.name)
@@ -216,6 +216,18 @@ func (e *Engine) open() error {
 	e.spillFailed = episode{kind: cshim.Error,
 		begun: "cannot keep log batches on disk",
 		over:  "%d log batches could not be kept on disk"}
+	e.xpubWaits = episode{kind: cshim.Warning,
+		begun: "xpub: events wait, xpub_sndhwm reached",
+		over:  "xpub: events waited %d times, xpub_sndhwm reached"}
+	e.onloopWaits = episode{kind: cshim.Warning,
+		begun: "events are left with the broker, onloop_queue_hwm reached: Zeek's main loop does not keep up",
+		over:  "events were left with the broker %d times, onloop_queue_hwm reached"}
+	e.logWaits = episode{kind: cshim.Warning,
+		begun: "log batches wait: no logger takes them, log_sndhwm reached",
+		over:  "log batches waited %d times, log_sndhwm reached"}
+	e.inboxWaits = episode{kind: cshim.Warning,
+		begun: "log batches are left with their senders: Zeek's main loop does not keep up",
+		over:  "log batches were left with their senders %d times"}
 	e.malformed = episode{kind: cshim.Error,
 		begun: "ignored a message with the wrong number of parts",
 		over:  "%d messages with the wrong number of parts were ignored"}

@@ -76,12 +76,21 @@ Backend::Backend(Formats arg_formats, zeek::cluster::EventSerializer* arg_serial
     if ( ! channel )
         return; // Init() will fail
 
-    events_out = {&channel->events_out, ZZ_CLASS_EVENT, events_out_max, {}};
-    logs_out = {&channel->logs_out, ZZ_CLASS_LOG, logs_out_max, {}};
+    events_out = {&channel->events_out,
+                  ZZ_CLASS_EVENT,
+                  events_out_max,
+                  {},
+                  Episode("events were dropped: the queue to the engine was full"),
+                  Episode("times an event waited for the engine, and Zeek's main loop with it")};
+    logs_out = {&channel->logs_out,
+                ZZ_CLASS_LOG,
+                logs_out_max,
+                {},
+                Episode("log batches were dropped: the queue to the engine was full"),
+                Episode("times a log batch waited for the engine, and Zeek's main loop with it")};
 
-    // WebSocket clients have no use for logs.
-    if ( formats.log.empty() )
-        channel->flags |= ZZ_NODE_NO_LOGS;
+    if ( IsWebSocketClient() )
+        channel->flags |= ZZ_NODE_NO_LOGS | ZZ_NODE_NO_MONITOR; // Zeek drops either
 }
 
 zz_channel* Backend::NewChannel() {
@@ -122,6 +131,17 @@ Options Backend::EngineOptions() const {
 }
 
 bool Backend::DoInit() {
+    if ( StartNode() )
+        return true;
+
+    // Zeek takes a WebSocket client whose backend has failed for one that waits
+    // for its subscriptions.
+    if ( IsWebSocketClient() )
+        ProcessError("backend_failed", "this Zeek cannot make another cluster backend, its log says why");
+    return false;
+}
+
+bool Backend::StartNode() {
     if ( ! channel )
         return false;
 
@@ -134,7 +154,8 @@ bool Backend::DoInit() {
     if ( rc != ZEEKZMQ_OK ) {
         zeek::reporter->Error("ZeroMQ: %s", err);
         if ( rc == ZEEKZMQ_ETIMEOUT )
-            channel = nullptr; // the engine may still come and use it
+            Abandon(inbox, channel); // the engine may still come and use it
+        CloseInbox(inbox, channel);
         return false;
     }
 
@@ -226,35 +247,63 @@ void Backend::DoTerminate() {
     CloseInbox(inbox, channel);
     CloseInbox(broker_inbox, broker_channel);
     check.reset();
+
+    for ( auto* e : {&events_out.drops, &events_out.waits, &logs_out.drops, &logs_out.waits} )
+        e->End();
 }
 
 bool Backend::HasRoom(const Outlet& to) const {
     return zz_queue_bytes(to.queue) < to.bytes_max && zz_queue_depth(to.queue, to.cls) < to.room.depth_max;
 }
 
-bool Backend::WaitForRoom(Outlet& to) const {
+bool Backend::WaitForRoom(Outlet& to) {
     if ( node == 0 || to.gave_up ) // nobody makes room, or not soon
         return false;
 
     metrics::count(metrics::counters()->publish_blocks);
+    to.waits.Note(to.cls == ZZ_CLASS_LOG ? "a log batch waits for the engine, and Zeek's main loop with it" :
+                                           "an event waits for the engine, and Zeek's main loop with it");
 
-    const double until = zeek::util::current_time(true) + to.room.wait;
+    const double start = zeek::util::current_time(true);
+    bool room = false;
     do {
         const timespec nap = {0, 200000};
         nanosleep(&nap, nullptr);
-        if ( HasRoom(to) )
-            return true;
-    } while ( signal_val != SIGTERM && signal_val != SIGINT && zeek::util::current_time(true) < until );
+        room = HasRoom(to);
+    } while ( ! room && signal_val != SIGTERM && signal_val != SIGINT &&
+              zeek::util::current_time(true) < start + to.room.wait );
 
-    to.gave_up = true;
-    return false;
+    to.waits.Took(zeek::util::current_time(true) - start);
+    to.gave_up = ! room;
+    return room;
+}
+
+void Backend::NoteDrop(Outlet& to, std::string_view topic) {
+    metrics::queue_drop(topic);
+
+    const std::string text =
+        to.cls == ZZ_CLASS_LOG ? "a log batch" : "an event for topic '" + std::string(topic.substr(0, 200)) + "'";
+    to.drops.Note("dropped " + text + ": the queue to the engine is full");
+}
+
+double Backend::NextEpisodeEnd() const {
+    double next = -1.0;
+    for ( const auto* e : {&events_out.drops, &events_out.waits, &logs_out.drops, &logs_out.waits} )
+        if ( const double n = e->Next(); n >= 0.0 && (next < 0.0 || n < next) )
+            next = n;
+    return next;
+}
+
+void Backend::EndEpisodes() {
+    for ( auto* e : {&events_out.drops, &events_out.waits, &logs_out.drops, &logs_out.waits} )
+        e->Tick();
 }
 
 bool Backend::Push(Outlet& to, uint16_t kind, std::string_view topic, std::string_view format, Bytes payload) {
     if ( HasRoom(to) )
         to.gave_up = false;
     else if ( ! WaitForRoom(to) ) {
-        metrics::queue_drop(kind == ZZ_LOG, topic);
+        NoteDrop(to, topic);
         return false;
     }
 
@@ -338,6 +387,10 @@ bool Backend::DoSubscribe(const std::string& topic_prefix, SubscribeCallback cb)
 bool Backend::DoUnsubscribe(const std::string& topic_prefix) { return PushControl(ZZ_UNSUBSCRIBE, topic_prefix); }
 
 void Backend::DoReadyToPublishCallback(ReadyCallback cb) {
+    // Zeek does not look at the status, but would acknowledge the client.
+    if ( ! channel )
+        return;
+
     // Once a subscription of our own has come back to our XPUB by way of the
     // broker, those that others had before it have come too.
     static uint64_t number = 0;

@@ -17,6 +17,7 @@
 #include <string_view>
 #include <vector>
 
+#include "Episode.h"
 #include "EventCheck.h"
 #include "EventSerializer.h"
 #include "Options.h"
@@ -42,6 +43,13 @@ public:
 
     // For Inbox: processes one record.
     void Process(const zz_record& r);
+
+    // For Inbox: in how many seconds EndEpisodes() may have something to say;
+    // negative: not at all.
+    double NextEpisodeEnd() const;
+
+    // Tells of the episodes of drops and waits that are over.
+    void EndEpisodes();
 
     // The component's factory.
     static std::unique_ptr<zeek::cluster::Backend> Instantiate(
@@ -71,6 +79,10 @@ private:
     bool DoPublishLogWrites(const zeek::logging::detail::LogWriteHeader& header, const std::string& format,
                             zeek::byte_buffer& buf) override;
 
+    // For WebSocket clients Zeek makes instances without a log serializer.
+    bool IsWebSocketClient() const { return formats.log.empty(); }
+
+    bool StartNode();
     Options EngineOptions() const;
 
     // One of the two queues that carry messages to the engine.
@@ -79,6 +91,7 @@ private:
         int cls;            // ZZ_CLASS_*
         uint64_t bytes_max; // of memory
         Room room;
+        Episode drops, waits;
         bool gave_up = false; // the last wait was in vain: none until there was room
     };
 
@@ -86,7 +99,8 @@ private:
     // there was none in time, or a part is too long.
     bool Push(Outlet& to, uint16_t kind, std::string_view topic, std::string_view format, Bytes payload);
     bool HasRoom(const Outlet& to) const;
-    bool WaitForRoom(Outlet& to) const;
+    bool WaitForRoom(Outlet& to);
+    void NoteDrop(Outlet& to, std::string_view topic);
     static zz_channel* NewChannel();
     // Processes what is left, and frees both. Null is fine.
     static void CloseInbox(Inbox*& inbox, zz_channel*& channel);

@@ -52,9 +52,17 @@ bool Inbox::ProcessOne() {
     return channel != nullptr;
 }
 
+double Inbox::GetNextTimeout() {
+    if ( more )
+        return 0.0;
+    return backend ? backend->NextEpisodeEnd() : -1.0;
+}
+
 void Inbox::Process() {
     if ( ! channel )
         return;
+
+    backend->EndEpisodes();
 
     if ( asleep ) {
         zz_waker_cancel(&channel->host_waker);

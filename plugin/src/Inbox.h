@@ -32,7 +32,7 @@ public:
     void Close();
 
     // From zeek::iosource::IOSource.
-    double GetNextTimeout() override { return more ? 0.0 : -1.0; }
+    double GetNextTimeout() override;
     void Process() override;
     const char* Tag() override { return "ZeroMQ_Go"; }
 

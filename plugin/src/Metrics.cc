@@ -2,7 +2,6 @@
 
 #include "Metrics.h"
 
-#include <zeek/Reporter.h>
 #include <zeek/telemetry/Manager.h>
 
 #include <cstring>
@@ -106,11 +105,7 @@ void add_drops(std::string_view reason, std::string_view topic, uint64_t n) {
 
 } // namespace
 
-void queue_drop(bool log, std::string_view topic) {
-    if ( the_counters.queue_drops.load(std::memory_order_relaxed) == 0 )
-        zeek::reporter->Warning("ZeroMQ: dropped %s '%.*s': the queue to the engine is full",
-                                log ? "a log batch" : "an event for topic",
-                                static_cast<int>(std::min<size_t>(topic.size(), 200)), topic.data());
+void queue_drop(std::string_view topic) {
     count(the_counters.queue_drops);
     add_drops("queue_full", topic.substr(0, 63), 1);
 }

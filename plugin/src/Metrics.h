@@ -24,9 +24,8 @@ inline void count(std::atomic<uint64_t>& counter) {
     counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
 }
 
-// Counts an event or log batch lost because the queue to the engine was full,
-// and warns the first time.
-void queue_drop(bool log, std::string_view topic);
+// Counts an event or log batch lost because the queue to the engine was full.
+void queue_drop(std::string_view topic);
 
 // Counts an event that the engine let pass but that cannot be given to Zeek, and
 // tells of the first one.

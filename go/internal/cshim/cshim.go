@@ -176,6 +176,9 @@ func (c *Channel) Free() { C.ch_free(c.ptr) }
 // NoLogs says that the host neither sends nor receives logs.
 func (c *Channel) NoLogs() bool { return C.ch_flags(c.ptr)&C.ZZ_NODE_NO_LOGS != 0 }
 
+// NoMonitor says that the host has no use for monitoring events.
+func (c *Channel) NoMonitor() bool { return C.ch_flags(c.ptr)&C.ZZ_NODE_NO_MONITOR != 0 }
+
 // Stop asks the engine to flush and end. Any goroutine.
 func (c *Channel) Stop() { C.ch_stop(c.ptr) }
 

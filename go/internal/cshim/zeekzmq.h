@@ -53,7 +53,8 @@ typedef struct zeekzmq_option {
 
 /* Bits of zz_channel.flags, set by the host before zeekzmq_node_start(). */
 enum {
-    ZZ_NODE_NO_LOGS = 1, /* never sends or receives logs (WebSocket clients): no PUSH, no PULL */
+    ZZ_NODE_NO_LOGS = 1,    /* never sends or receives logs: no PUSH, no PULL */
+    ZZ_NODE_NO_MONITOR = 2, /* nobody is told what happens to connections: no ZZ_MONITOR, fewer descriptors */
 };
 
 /* The meeting place of a host and one engine, for one start of it. The host

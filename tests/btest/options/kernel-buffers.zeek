@@ -10,10 +10,10 @@
 # @TEST-EXEC: wait-for rows 1
 #
 # The kernel reports twice of what was asked for.
-# @TEST-EXEC: tcp-buffers $(cat worker-1/pid) remote $XSUB_PORT | grep -q "send buffer 60000"
-# @TEST-EXEC: tcp-buffers $(cat worker-1/pid) remote $XPUB_PORT | grep -q "receive buffer 62000"
-# @TEST-EXEC: tcp-buffers $(cat worker-1/pid) remote $LOG_PORT | grep -q "send buffer 64000"
-# @TEST-EXEC: tcp-buffers $(cat logger-1/pid) local $LOG_PORT | grep -q "receive buffer 66000"
+# @TEST-EXEC: tcp-options $(cat worker-1/pid) remote $XSUB_PORT | grep -q "send buffer 60000"
+# @TEST-EXEC: tcp-options $(cat worker-1/pid) remote $XPUB_PORT | grep -q "receive buffer 62000"
+# @TEST-EXEC: tcp-options $(cat worker-1/pid) remote $LOG_PORT | grep -q "send buffer 64000"
+# @TEST-EXEC: tcp-options $(cat logger-1/pid) local $LOG_PORT | grep -q "receive buffer 66000"
 #
 # @TEST-EXEC: touch over
 # @TEST-EXEC: btest-bg-wait 100

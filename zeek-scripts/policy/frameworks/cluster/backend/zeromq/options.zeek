@@ -200,7 +200,8 @@ export {
 	const heartbeat_timeout: interval = 6sec &redef;
 
 	## Whether the kernel looks for dead connections as well (``ZMQ_TCP_KEEPALIVE``):
-	## it finds those to peers that answer no heartbeats.
+	## it finds those to peers that answer no heartbeats, while nothing is under way
+	## to them. For what is, TCP's own time-outs apply, which take minutes.
 	const tcp_keepalive: bool = T &redef;
 
 	## After how much silence it begins to, in whole seconds. It gives up after

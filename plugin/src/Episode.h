@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Main thread only. The engine's are in go/engine/episode.go.
+
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace zeekzmq {
+
+// Tells the operator of losses and waits without flooding the log: once when
+// they begin, and once, with their number, when there were none for a while.
+class Episode {
+public:
+    Episode() = default;
+    // Takes what to say after the number at the end.
+    explicit Episode(const char* over) : over(over) {}
+
+    // One more; the text is told if it is the first.
+    void Note(const std::string& text);
+
+    // The last one was a wait, and took so long.
+    void Took(double seconds);
+
+    // Seconds until Tick() may have something to say; negative: nothing.
+    double Next() const;
+
+    // Ends the episode if it is over.
+    void Tick();
+
+    // Ends it, if one is open.
+    void End();
+
+private:
+    const char* over = "";
+    uint64_t number = 0; // 0: none is open
+    double waited = 0.0; // seconds
+    double last = 0.0;
+};
+
+} // namespace zeekzmq
