@@ -333,8 +333,9 @@ bool Backend::DoPublishEvent(const std::string& topic, zeek::cluster::Event& eve
 
     if ( ! payload ) {
         if ( own_serializer && serializer.Endless() ) {
-            zeek::reporter->Error("ZeroMQ: cannot publish event %s: a value in it contains itself",
-                                  std::string(event.HandlerName()).c_str());
+            zeek::reporter->Error(
+                "ZeroMQ: cannot publish event %s: a value in it contains itself, or is nested too deep",
+                std::string(event.HandlerName()).c_str());
             return false;
         }
         if ( ! zeek_serializer->SerializeEvent(buf, event) )

@@ -17,6 +17,17 @@
 
 namespace zeekzmq {
 
+namespace {
+
+// As obj_desc(), whose buffer is one for all: a &default may come in between.
+std::string describe(const zeek::Val& v) {
+    zeek::ODesc d;
+    v.Describe(&d);
+    return d.Description();
+}
+
+} // namespace
+
 std::unique_ptr<EventCheck> EventCheck::FromEnvironment(zeek::cluster::EventSerializer* theirs) {
     const char* v = std::getenv("ZEEKZMQ_CHECK_EVENTS");
     if ( ! v || ! *v )
@@ -100,8 +111,8 @@ void EventCheck::Compare(Bytes payload, const zeek::cluster::Event& ours) {
     for ( size_t i = 0; i < ours.Args().size(); i++ ) {
         const auto& a = ours.Args()[i];
         const auto& b = event->Args()[i];
-        const auto text = zeek::obj_desc(a.get());
-        if ( text != zeek::obj_desc(b.get()) || ! zeek::same_type(a->GetType(), b->GetType()) )
+        const auto text = describe(*a);
+        if ( text != describe(*b) || ! zeek::same_type(a->GetType(), b->GetType()) )
             return Differ("an argument of an event read", text.c_str());
     }
 

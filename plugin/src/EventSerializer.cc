@@ -483,7 +483,7 @@ zeek::ValPtr ValueReader::ReadVector(zeek::VectorType* type, int depth) {
         return nullptr;
 
     auto vec = zeek::make_intrusive<zeek::VectorVal>(zeek::VectorTypePtr{zeek::NewRef{}, type});
-    vec->Reserve(n);
+    vec->Reserve(std::min<size_t>(n, 1024)); // no more on the word of a sender
     for ( size_t i = 0; i < n; i++ ) {
         auto v = Read(type->Yield().get(), depth + 1);
         if ( ! v )
@@ -611,6 +611,12 @@ bool read_name(Reader& r, std::string_view& name, size_t& items) {
     name = r.Text();
     return r.ok;
 }
+
+struct Busy {
+    explicit Busy(bool& b) : busy(b) { busy = true; }
+    ~Busy() { busy = false; }
+    bool& busy;
+};
 
 } // namespace
 
@@ -884,6 +890,11 @@ bool EventSerializer::WriteTable(const zeek::TableVal* table) {
 }
 
 std::optional<Bytes> EventSerializer::Serialize(const zeek::cluster::Event& event) {
+    // The &default of a record field that is written may publish an event itself.
+    if ( busy )
+        return std::nullopt;
+    const Busy guard(busy);
+
     // A &default that throws may have left these behind.
     depth = in_key = 0;
     endless = false;

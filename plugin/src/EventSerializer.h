@@ -62,7 +62,8 @@ public:
 
     // The bytes that Zeek's serializer makes of the event, valid until the next
     // call. Nothing if the event is to be left to Zeek's: it has values of rare
-    // types (opaque, pattern, function, file), or some that cannot be sent.
+    // types (opaque, pattern, function, file), or some that cannot be sent, or if
+    // it is published while another is being written.
     //
     // May throw zeek::InterpreterException from a record field's &default.
     std::optional<Bytes> Serialize(const zeek::cluster::Event& event);
@@ -120,6 +121,7 @@ private:
     int depth = 0;
     int in_key = 0;
     bool endless = false;
+    bool busy = false;
 };
 
 } // namespace zeekzmq
