@@ -119,6 +119,12 @@ Options Backend::EngineOptions() const {
         options.Add("node_name", name->AsStringVal()->ToStdString());
     options.Add("event_format", formats.event);
     options.Add("log_format", formats.log);
+
+    // Known only from C++, as Spicy's analyzers do it: Zeek's deserializers would
+    // follow a null pointer.
+    for ( const auto& name : zeek::event_registry->AllHandlers() )
+        if ( ! zeek::event_registry->Lookup(name)->GetFunc() )
+            options.Add("undeclared_event", name);
     return options;
 }
 
