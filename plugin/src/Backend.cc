@@ -157,6 +157,9 @@ bool Backend::StartNode() {
         return false;
     }
 
+    if ( ! IsWebSocketClient() )
+        curve_keys.WarnIfIncomplete(/*connects=*/true, listens_for_logs() ? "listen_log_endpoint" : nullptr);
+
     inbox = new Inbox(this, channel);
     if ( ! inbox->Open(/*counts=*/true) ) {
         inbox = nullptr;
@@ -189,6 +192,8 @@ bool Backend::SpawnBroker() {
             zz_channel_free(ch);
         return false;
     }
+
+    curve_keys.WarnIfIncomplete(/*connects=*/false, "the central broker");
 
     broker_channel = ch;
     broker_inbox = new Inbox(this, ch);
