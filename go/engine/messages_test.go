@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	zmq "github.com/pebbe/zmq4"
 
+	"github.com/zeekzmq/zeek-zeromq/go/event"
 	"github.com/zeekzmq/zeek-zeromq/go/internal/cshim"
 	"github.com/zeekzmq/zeek-zeromq/go/internal/testkit"
 	"github.com/zeekzmq/zeek-zeromq/go/internal/vectors"
@@ -174,6 +175,30 @@ func TestMessagesThatAreNotValidAreCountedAndToldOnce(t *testing.T) {
 	n.stop()
 	if over := n.Await(t, 1, cshim.Warning); len(over) != 1 || !strings.Contains(over[0].Payload, "10 messages") {
 		t.Errorf("told %v at the end, want one warning with the number 10", over)
+	}
+}
+
+// Zeek's decoders would follow a null pointer.
+func TestEventsThatNoScriptDeclaresDoNotPass(t *testing.T) {
+	for _, format := range []event.Format{event.BrokerBinV1, event.BrokerJSONV1} {
+		t.Run(format.String(), func(t *testing.T) {
+			n := start(t, func(o *options.Options) {
+				o.EventFormat, o.UndeclaredEvents = format.String(), []string{"undeclared", "Other::undeclared"}
+			}).subscribed("")
+			for _, name := range []string{"undeclared", "undeclared_", "Other::undeclared", "declared"} {
+				p, err := event.Encode(format, &event.Event{Name: name, Args: event.List{"undeclared"}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				n.pub.SendParts("t", "node-2", format.String(), string(p))
+			}
+			n.Await(t, 2, cshim.Event)
+			n.counter("events received", &n.Counters.EventsReceived, 2)
+			n.counter("invalid events", &n.Counters.InvalidEvents, 2)
+			if told := n.Await(t, 1, cshim.Error); !strings.Contains(told[0].Payload, "no script declares event") {
+				t.Errorf("told %v", told)
+			}
+		})
 	}
 }
 

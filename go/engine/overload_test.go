@@ -286,6 +286,35 @@ func TestLogOverloadBlockKeepsBatchesUntilThereIsALogger(t *testing.T) {
 	}
 }
 
+// A logger that does not read for longer than heartbeat_timeout is not taken for
+// dead, which would cost what is under way to it.
+func TestLogOverloadBlockWithALoggerThatPauses(t *testing.T) {
+	const batches = 3000
+	listener := testkit.FreeEndpoint(t)
+	n := start(t, func(o *options.Options) {
+		o.HeartbeatInterval, o.HeartbeatTimeout = 100*time.Millisecond, 400*time.Millisecond
+		o.LogOverload, o.ConnectLogEndpoints = options.Block, []string{listener}
+	})
+	pull := n.peers.BindTo(listener, zmq.PULL, testkit.Small)
+	batch := strings.Repeat("x", 20000)
+	for range batches {
+		n.WriteLog(testkit.LogFormat, batch)
+	}
+	testkit.Eventually(t, "the mark to be reached", func() bool { return n.Counters.LogsSent.Load() >= 1000 && n.Waiting() > 0 })
+	time.Sleep(2 * time.Second)
+	if n.Waiting() == 0 {
+		t.Fatal("nothing waits: the logger did not pause")
+	}
+	for range batches {
+		pull.RecvParts()
+	}
+	for _, m := range n.Of(cshim.Monitor) {
+		if m.Topic == listener && binary.NativeEndian.Uint32([]byte(m.Payload)) == uint32(zmq.EVENT_DISCONNECTED) {
+			t.Error("the logger was taken for dead")
+		}
+	}
+}
+
 func TestLogOverloadSpill(t *testing.T) {
 	const batches = 300
 	for _, immediate := range []bool{true, false} {

@@ -293,6 +293,15 @@ func NewBrokerSockets(c *cshim.Context, o *options.Options) (xpub, xsub *cshim.S
 	return xpub, xsub, nil
 }
 
+// heartbeats says whether a socket asks its peers for signs of life. A logger
+// that leaves batches with their senders for a while does not see heartbeats
+// either, nor answers to its own, so that libzmq would end the connection and
+// lose what is under way: not where the operator wants no log to be lost. A
+// logger does not know which senders those are.
+func heartbeats(o *options.Options, t cshim.SocketType) bool {
+	return o.HeartbeatInterval > 0 && t != cshim.Pull && (t != cshim.Push || o.LogOverload == options.Drop)
+}
+
 // newSocket makes a socket with the settings that all have, and its own.
 func newSocket(c *cshim.Context, o *options.Options, t cshim.SocketType, settings []setting) (*cshim.Socket, error) {
 	s, err := c.NewSocket(t)
@@ -303,7 +312,7 @@ func newSocket(c *cshim.Context, o *options.Options, t cshim.SocketType, setting
 	settings = append(settings, set(cshim.IPv6, "ipv6", number(o.IPv6)),
 		set(cshim.ReconnectIvl, "reconnect_interval", ms(o.ReconnectInterval)),
 		set(cshim.ReconnectMax, "reconnect_interval_max", ms(o.ReconnectIntervalMax)))
-	if o.HeartbeatInterval > 0 {
+	if heartbeats(o, t) {
 		settings = append(settings, set(cshim.HeartbeatIvl, "heartbeat_interval", ms(o.HeartbeatInterval)),
 			set(cshim.HeartbeatTimeout, "heartbeat_timeout", ms(o.HeartbeatTimeout)),
 			set(cshim.HeartbeatTTL, "heartbeat_timeout", ms(min(o.HeartbeatTimeout, heartbeatTTLMax))))

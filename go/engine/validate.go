@@ -5,6 +5,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/zeekzmq/zeek-zeromq/go/event"
 	"github.com/zeekzmq/zeek-zeromq/go/internal/cshim"
@@ -24,7 +25,10 @@ func (e *Engine) validateEvent(rec *cshim.Record) error {
 	if e.opts.EventFormat != "" && string(format) != e.opts.EventFormat {
 		return fmt.Errorf("this node decodes %q only", e.opts.EventFormat)
 	}
-	err := event.Validate(format, rec.Payload())
+	name, err := event.ValidateName(format, rec.Payload())
+	if err == nil && len(e.opts.UndeclaredEvents) > 0 && slices.Contains(e.opts.UndeclaredEvents, string(name)) {
+		return fmt.Errorf("no script declares event %q", name)
+	}
 	if errors.Is(err, event.ErrUnknownFormat) && e.opts.EventFormat != "" {
 		return nil
 	}

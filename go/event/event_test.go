@@ -74,6 +74,20 @@ var vectorArgs = map[string][]event.Value{
 	"t_many 7 worker-1 192.0.2.1 53/udp 500msec": {uint64(7), "worker-1", netip.MustParseAddr("192.0.2.1"), event.Port{Number: 53, Proto: event.UDP}, 500 * time.Millisecond},
 }
 
+// However a name is spelled, it is the one that Zeek's decoder looks up.
+func TestValidateNameWithEscapes(t *testing.T) {
+	e := event.Event{Name: "Module::name"}
+	p, err := event.Encode(event.BrokerJSONV1, &e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spelled := strings.Replace(string(p), "Module::name", `Modul\u0065\u003a:name`, 1)
+	name, err := event.ValidateName("broker-json-v1", []byte(spelled))
+	if err != nil || string(name) != e.Name {
+		t.Errorf("name %q, %v in %s", name, err, spelled)
+	}
+}
+
 func TestDecodeWhatZeekSends(t *testing.T) {
 	for _, file := range eventFiles {
 		for _, m := range vectors.Load(t, file) {
@@ -96,6 +110,9 @@ func TestDecodeWhatZeekSends(t *testing.T) {
 				}
 				if diff := cmp.Diff(want, got, equal); diff != "" {
 					t.Errorf("decoded event (-want +got):\n%s", diff)
+				}
+				if name, err := event.ValidateName(m.Format, m.Payload); err != nil || string(name) != want.Name {
+					t.Errorf("ValidateName: %q, %v", name, err)
 				}
 			})
 		}

@@ -75,26 +75,28 @@ func ParseFormat[S ~string | ~[]byte](name S) (Format, error) {
 // Zeek rejects some payloads that pass, and does so cleanly: an unknown event, arguments of the wrong type or number,
 // duplicates in a set. Three things depend on types that only the receiving process knows and cannot be seen here:
 // a pattern whose text is costly to compile, a function whose captures do not fit it, and an event that has no script
-// function.
+// function, see ValidateName.
 func (f Format) Validate(payload []byte) error {
-	switch f {
-	case BrokerBinV1:
-		return validateBin(payload)
-	case BrokerJSONV1:
-		return validateJSON(payload)
-	}
-	return unknownFormat(f.String())
+	_, err := ValidateName(f.String(), payload)
+	return err
 }
 
 // Validate is ParseFormat followed by Format.Validate. It allocates nothing unless it fails.
 func Validate[S ~string | ~[]byte](format S, payload []byte) error {
+	_, err := ValidateName(format, payload)
+	return err
+}
+
+// ValidateName is Validate and also returns the event's name, which is part of payload unless that spells it with
+// escapes.
+func ValidateName[S ~string | ~[]byte](format S, payload []byte) (name []byte, err error) {
 	switch string(format) {
 	case nameBrokerBinV1:
 		return validateBin(payload)
 	case nameBrokerJSONV1:
 		return validateJSON(payload)
 	}
-	return unknownFormat(string(format))
+	return nil, unknownFormat(string(format))
 }
 
 //go:noinline

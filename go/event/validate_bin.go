@@ -48,18 +48,19 @@ type binScan struct {
 	p         []byte
 	budget    int // how many more values may follow, see MaxValues
 	rescanned int // bytes looked at again because they belong to opaque values
+	name      []byte
 
 	off    int
 	err    error
 	detail string
 }
 
-func validateBin(payload []byte) error {
+func validateBin(payload []byte) (name []byte, err error) {
 	s := binScan{p: payload, budget: MaxValues(len(payload))}
 	if s.event() < 0 {
-		return s.fault()
+		return nil, s.fault()
 	}
-	return nil
+	return s.name, nil
 }
 
 func (s *binScan) fault() error {
@@ -107,6 +108,7 @@ func (s *binScan) event() int {
 	if n == 0 {
 		return s.failf(start, ErrEnvelope, "event name is empty")
 	}
+	s.name = s.p[pos : pos+n]
 	pos += n
 
 	// The arguments.

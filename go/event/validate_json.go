@@ -3,6 +3,7 @@
 package event
 
 import (
+	"bytes"
 	"fmt"
 )
 
@@ -123,18 +124,22 @@ func (r role) child(i int) role {
 type jsonScan struct {
 	p      []byte
 	budget int
+	name   []byte // the event's, as it is written
 
 	off    int
 	err    error
 	detail string
 }
 
-func validateJSON(payload []byte) error {
+func validateJSON(payload []byte) (name []byte, err error) {
 	s := jsonScan{p: payload, budget: MaxValues(len(payload))}
 	if s.event() < 0 {
-		return &SyntaxError{Offset: s.off, Err: s.err, Detail: s.detail}
+		return nil, &SyntaxError{Offset: s.off, Err: s.err, Detail: s.detail}
 	}
-	return nil
+	if bytes.IndexByte(s.name, '\\') >= 0 {
+		return unescape(nil, s.name), nil
+	}
+	return s.name, nil
 }
 
 func (s *jsonScan) fail(off int, err error) int {
@@ -362,7 +367,9 @@ func (s *jsonScan) check(start int, typ dataType, data *jsonText, r role) bool {
 	case roleContent:
 		ok = typ == tagList && (data.n == 2 || data.n == 3)
 	case roleName:
-		ok = typ == tagString && len(text) > 2
+		if ok = typ == tagString && len(text) > 2; ok {
+			s.name = text[1 : len(text)-1]
+		}
 	case roleArgs, roleMetadata:
 		ok = typ == tagList
 	case roleEntry:

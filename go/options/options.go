@@ -28,6 +28,9 @@ type Options struct {
 	EventFormat string `opt:"event_format"`
 	LogFormat   string `opt:"log_format"`
 
+	// Events that the host knows by name but would fail to decode.
+	UndeclaredEvents []string `opt:"undeclared_event"`
+
 	// Endpoints, as in zmq_tcp(7) and zmq_ipc(7).
 	ConnectXPubEndpoint string   `opt:"connect_xpub_endpoint" endpoint:"1" default:"tcp://127.0.0.1:5556"`
 	ConnectXSubEndpoint string   `opt:"connect_xsub_endpoint" endpoint:"1" default:"tcp://127.0.0.1:5555"`

@@ -23,6 +23,8 @@ var defaults = map[string]string{
 	"event_format": "",
 	"log_format":   "",
 
+	"undeclared_event": "[]",
+
 	"connect_log_endpoints":  "[]",
 	"connect_xpub_endpoint":  "tcp://127.0.0.1:5556",
 	"connect_xsub_endpoint":  "tcp://127.0.0.1:5555",
@@ -132,7 +134,7 @@ func TestSetReachesItsOptionAndNoOther(t *testing.T) {
 		}
 		want[name] = value
 		switch {
-		case name == "connect_log_endpoints":
+		case was == "[]":
 			want[name] = "[" + value + "]"
 		case value == "7" && strings.HasSuffix(was, "s"): // an interval
 			want[name] = "7s"

@@ -127,6 +127,12 @@ Options Backend::EngineOptions() const {
         options.Add("node_name", name->AsStringVal()->ToStdString());
     options.Add("event_format", formats.event);
     options.Add("log_format", formats.log);
+
+    // Known only from C++, as Spicy's analyzers do it: Zeek's deserializers would
+    // follow a null pointer.
+    for ( const auto& name : zeek::event_registry->AllHandlers() )
+        if ( ! zeek::event_registry->Lookup(name)->GetFunc() )
+            options.Add("undeclared_event", name);
     return options;
 }
 
@@ -158,6 +164,9 @@ bool Backend::StartNode() {
         CloseInbox(inbox, channel);
         return false;
     }
+
+    if ( ! IsWebSocketClient() )
+        curve_keys.WarnIfIncomplete(/*connects=*/true, listens_for_logs() ? "listen_log_endpoint" : nullptr);
 
     inbox = new Inbox(this, channel);
     if ( ! inbox->Open(/*counts=*/true) ) {
@@ -191,6 +200,8 @@ bool Backend::SpawnBroker() {
             zz_channel_free(ch);
         return false;
     }
+
+    curve_keys.WarnIfIncomplete(/*connects=*/false, "the central broker");
 
     broker_channel = ch;
     broker_inbox = new Inbox(this, ch);

@@ -111,6 +111,21 @@ CurveKeys CurveKeys::Load() {
     return any(env) ? env : script;
 }
 
+void CurveKeys::WarnIfIncomplete(bool connects, const char* listens) const {
+    if ( ! any(*this) )
+        return;
+
+    if ( connects && (server_public.empty() || client_public.empty() || client_secret.empty()) )
+        zeek::reporter->Warning(
+            "ZeroMQ: connections to the broker and to loggers are not encrypted: that needs "
+            "curve_server_publickey, curve_client_publickey and curve_client_secretkey");
+    if ( listens && (server_secret.empty() || client_public.empty()) )
+        zeek::reporter->Warning(
+            "ZeroMQ: %s takes connections that are not encrypted: refusing them needs "
+            "curve_server_secretkey and curve_client_publickey",
+            listens);
+}
+
 void Options::AddScriptValues() {
     for ( const char* name : names ) {
         const auto v = find(name);
@@ -141,6 +156,8 @@ std::vector<zeekzmq_option> Options::View() const {
         view.push_back({name.c_str(), value.data(), value.size()});
     return view;
 }
+
+bool listens_for_logs() { return ! find_text("listen_log_endpoint").empty(); }
 
 int linger_ms() {
     const auto v = find("linger_ms");

@@ -21,6 +21,10 @@ struct CurveKeys {
     // From the script options or from the environment variables
     // ZEEK_CLUSTER_BACKEND_ZEROMQ_CURVE_*. Both at once is a fatal error.
     static CurveKeys Load();
+
+    // Warns if there are keys, but not those without which a process that
+    // connects, or that listens at the named endpoint, does so in plain text.
+    void WarnIfIncomplete(bool connects, const char* listens) const;
 };
 
 // A list of options by name, owning its text.
@@ -38,6 +42,9 @@ public:
 private:
     std::vector<std::pair<std::string, std::string>> list;
 };
+
+// Whether listen_log_endpoint is set.
+bool listens_for_logs();
 
 // linger_ms as the scripts have it, in milliseconds.
 int linger_ms();

@@ -1,4 +1,4 @@
-# @TEST-DOC: With keys in the environment the cluster works as ever.
+# @TEST-DOC: With keys in the environment the cluster works as ever, and no secret key shows in what the nodes print and log, debug lines included, nor in their arguments.
 #
 # @TEST-PORT: XPUB_PORT
 # @TEST-PORT: XSUB_PORT
@@ -9,6 +9,7 @@
 # @TEST-EXEC: btest-diff manager/out
 # @TEST-EXEC: zeek-cut node <logger-1/test.log | sort >rows
 # @TEST-EXEC: btest-diff rows
+# @TEST-EXEC: sh ./secrets.sh
 
 # @TEST-START-FILE keys.zeek
 @load policy/frameworks/cluster/backend/zeromq/options
@@ -27,12 +28,21 @@ event zeek_init()
 # @TEST-START-FILE run.sh
 set -ea
 . ./keys
-node manager node.zeek
-node logger-1 node.zeek
-node worker-1 node.zeek
+node manager node.zeek Cluster::Backend::ZeroMQ::debug_flags=3
+node logger-1 node.zeek Cluster::Backend::ZeroMQ::debug_flags=3
+node worker-1 node.zeek Cluster::Backend::ZeroMQ::debug_flags=3
 wait-for rows 2
+ps -eww -o args >arguments
 touch all-written
 btest-bg-wait 100
+# @TEST-END-FILE
+
+# @TEST-START-FILE secrets.sh
+. ./keys
+grep -q node.zeek arguments && grep -q 'zeromq. thread starting' worker-1/.stderr || exit 1
+for key in "$ZEEK_CLUSTER_BACKEND_ZEROMQ_CURVE_CLIENT_SECRETKEY" "$ZEEK_CLUSTER_BACKEND_ZEROMQ_CURVE_SERVER_SECRETKEY"; do
+    if grep -rlF -e "$key" arguments manager logger-1 worker-1; then exit 1; fi
+done
 # @TEST-END-FILE
 
 # @TEST-START-FILE node.zeek

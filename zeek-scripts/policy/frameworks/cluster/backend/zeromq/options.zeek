@@ -178,7 +178,9 @@ export {
 	## end of the process.
 	const log_overload: OverloadPolicy = OVERLOAD_DROP &redef;
 
-	## How long OVERLOAD_BLOCK waits at most.
+	## How long OVERLOAD_BLOCK waits at most. For events, keep it shorter than
+	## :zeek:see:`Cluster::Backend::ZeroMQ::heartbeat_timeout`: who waits for longer
+	## is taken for dead.
 	const overload_block_limit: interval = 1sec &redef;
 
 	## Folder for log batches with OVERLOAD_SPILL; it is made if need be. The files
@@ -192,7 +194,9 @@ export {
 	# ---- Peers that vanish ---------------------------------------------------
 
 	## How often a peer is asked for a sign of life (``ZMQ_HEARTBEAT_IVL``), to
-	## notice that its host or the network is gone. 0 means never.
+	## notice that its host or the network is gone. 0 means never. A peer that does
+	## not read, however alive, gives none: so loggers do not ask, nor do senders of
+	## logs unless :zeek:see:`Cluster::Backend::ZeroMQ::log_overload` is OVERLOAD_DROP.
 	const heartbeat_interval: interval = 2sec &redef;
 
 	## After how long without one the connection is given up, by both ends
