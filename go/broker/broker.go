@@ -45,6 +45,8 @@ type Broker struct {
 	stats      *Stats
 	poller     *cshim.Poller
 	down, up   *cshim.Forwarder // events, subscriptions
+	xsubBit    uint32
+	xpubBit    uint32
 	stopZAP    func()
 	endpoints  [2]string
 	stopping   atomic.Bool
@@ -102,8 +104,8 @@ func (b *Broker) open() error {
 	if b.poller, err = cshim.NewWakePoller(); err != nil {
 		return fmt.Errorf("cannot make the broker's waker: %w", err)
 	}
-	b.poller.Add(b.xsub)
-	b.poller.Add(b.xpub)
+	b.xsubBit = b.poller.Add(b.xsub)
+	b.xpubBit = b.poller.Add(b.xpub)
 	b.down = cshim.NewForwarder(b.xsub, b.xpub, b.stats, true)
 	b.up = cshim.NewForwarder(b.xpub, b.xsub, b.stats, false)
 	return nil
@@ -141,6 +143,7 @@ func (b *Broker) linger() time.Duration {
 func (b *Broker) run() {
 	runtime.LockOSThread() // the thread ends with the goroutine
 	cshim.SetThreadName("zeekzmq-broker")
+	cshim.SetTimerSlack()
 	defer close(b.done)
 
 	linger, err := b.loop()
@@ -161,11 +164,13 @@ func (b *Broker) loop() (linger time.Duration, err error) {
 	}()
 
 	var deadline, lastMoved time.Time
+	ready := b.xsubBit | b.xpubBit
 	for {
-		moved, blocked, err := b.forward()
+		moved, again, blocked, err := b.forward(ready)
 		if err != nil {
 			return 0, err
 		}
+		b.poller.Moved(moved)
 
 		timeout := -1
 		if b.stopping.Load() {
@@ -182,27 +187,48 @@ func (b *Broker) loop() (linger time.Duration, err error) {
 			timeout = 5
 		}
 		switch {
-		case moved > 0:
+		case again != 0:
 			timeout = 0
-		case blocked:
+		case blocked != 0:
 			timeout = 10
 		}
-		if _, err := b.poller.Wait(timeout); err != nil {
+		news, err := b.poller.Wait(timeout)
+		if err != nil {
 			return 0, err
 		}
+		ready = news | again | blocked
 	}
 }
 
-// forward has each direction move what it has, up to a burst.
-func (b *Broker) forward() (moved int, blocked bool, err error) {
-	n, x, err := b.down.Forward(burst)
-	if err != nil {
-		return 0, false, err
+// forward moves what the sockets with news have, up to a burst each. It returns
+// those that may have more, and those whose messages wait for room at the other.
+func (b *Broker) forward(ready uint32) (moved int, again, blocked uint32, err error) {
+	for _, way := range []struct {
+		f        *cshim.Forwarder
+		from, to uint32
+	}{{b.down, b.xsubBit, b.xpubBit}, {b.up, b.xpubBit, b.xsubBit}} {
+		if ready&way.from == 0 {
+			continue
+		}
+		n, full, err := way.f.Forward(burst)
+		if err != nil {
+			return moved, 0, 0, err
+		}
+		moved += n
+		switch {
+		case full:
+			// Nothing to look for there until there is room.
+			blocked |= way.from
+			b.poller.IgnoreSockets(way.from)
+		case n == burst:
+			again |= way.from
+		}
+		if n > 0 {
+			// Sending may have taken the news of arrivals.
+			b.poller.Ask(way.to)
+		}
 	}
-	m, y, err := b.up.Forward(burst)
-	// Sending may have taken the news of arrivals off either socket.
-	b.poller.Ask(3)
-	return n + m, x || y, err
+	return moved, again, blocked, nil
 }
 
 // close frees what open made. What subscribers have not received then has the

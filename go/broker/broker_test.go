@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"sort"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -208,6 +209,15 @@ func TestBothWaysAtATime(t *testing.T) {
 	}
 }
 
+// cpuTime is what the process has used.
+func cpuTime(t *testing.T) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
 // A subscriber that does not receive holds up the events of all, unless
 // listen_xpub_nodrop is off; subscriptions pass either way.
 func TestSlowSubscriber(t *testing.T) {
@@ -240,6 +250,12 @@ func TestSlowSubscriber(t *testing.T) {
 				})
 				if last >= many {
 					t.Fatal("nothing is held back")
+				}
+				// Meanwhile the broker sleeps: it used all of a core once.
+				before := cpuTime(t)
+				time.Sleep(400 * time.Millisecond)
+				if used := cpuTime(t) - before; used > 60*time.Millisecond {
+					t.Errorf("used %v in 400 ms of waiting for room", used)
 				}
 			} else {
 				testkit.Eventually(t, "the broker to take all", func() bool { return r.stats.BackendMessagesSent.Load() == many })

@@ -150,6 +150,7 @@ func (e *Engine) run() {
 	// thread ends with the goroutine.
 	runtime.LockOSThread()
 	cshim.SetThreadName("zeekzmq-engine")
+	cshim.SetTimerSlack()
 	e.debugf(options.DebugThread, "thread starting (%s)", e.opts.NodeID)
 
 	defer close(e.done)
@@ -266,6 +267,7 @@ func (e *Engine) sendEvents() (more bool) {
 		e.check("send events", err)
 		if s.Sent > 0 || s.Blocked {
 			e.poller.Ask(e.xpubBit)
+			e.poller.Moved(s.Sent)
 			e.ch.Counters.EventsSent.Add(uint64(s.Sent))
 		}
 		if s.Controls > 0 {
@@ -308,6 +310,7 @@ func (e *Engine) sendLogs() (more bool) {
 	for budget := sendBatch; budget > 0; {
 		s, err := e.sender.Logs(e.push, budget)
 		e.check("send logs", err)
+		e.poller.Moved(s.Sent)
 		e.ch.Counters.LogsSent.Add(uint64(s.Sent))
 		if !s.Blocked {
 			return s.More
@@ -449,6 +452,7 @@ func (e *Engine) receiveMonitor(pair *cshim.Socket) (more bool) {
 // would hurt it, and returns how much that was. It is done with the records
 // before it tells the operator anything, since that goes into the inbox too.
 func (e *Engine) deliver(r cshim.Received, validate func(*cshim.Record) error) (valid int) {
+	e.poller.Moved(r.Taken)
 	valid = len(r.Records)
 	if validate != nil {
 		for _, rec := range r.Records {

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <time.h>
 
 int zz_sender_init(zz_sender* s, const void* node_id, size_t len) {
     static const char log_write[] = "log-write";
@@ -378,7 +379,22 @@ void zz_inbox_commit(zz_queue* inbox, zz_waker* w) {
     zz_waker_wake(w);
 }
 
-int zz_wait(zz_item* items, uint32_t n, zz_waker* w, zz_queue* a, zz_queue* b, int timeout_ms, uint32_t* ready) {
+// Whether so much is moved that a nap is due before sleeping.
+static bool is_busy(zz_pace* p) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    const uint64_t now = (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+    const uint64_t period = now - p->since;
+    if ( period >= ZZ_BUSY_PERIOD_NS ) {
+        p->busy = p->moved * 1000000000 / period >= ZZ_BUSY_RATE;
+        p->since = now;
+        p->moved = 0;
+    }
+    return p->busy;
+}
+
+int zz_wait(zz_item* items, uint32_t n, zz_waker* w, zz_queue* a, zz_queue* b, zz_pace* pace, int timeout_ms,
+            uint32_t* ready) {
     *ready = 0;
 
     for ( uint32_t i = 0; i < n; i++ ) {
@@ -392,6 +408,12 @@ int zz_wait(zz_item* items, uint32_t n, zz_waker* w, zz_queue* a, zz_queue* b, i
             return err;
         if ( yes || err )
             *ready |= 1u << i;
+    }
+
+    // Before the waker is prepared: nobody has to wake us from this.
+    if ( pace && is_busy(pace) && timeout_ms != 0 && ! *ready ) {
+        const struct timespec nap = {0, ZZ_BUSY_NAP_NS};
+        nanosleep(&nap, NULL);
     }
 
     if ( w ) {

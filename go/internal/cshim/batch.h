@@ -96,10 +96,27 @@ typedef struct zz_item {
 
 enum { ZZ_ITEMS_MAX = 16 };
 
+/* How busy a thread is. Above a rate at which each wake-up would bring it but a
+ * few messages, zz_wait() first lets some more arrive: that saves waking and
+ * sleeping, here and in the threads that send. */
+typedef struct zz_pace {
+    uint64_t since; /* ns: start of the period that is being counted */
+    uint64_t moved; /* messages moved in it */
+    bool busy;      /* the last period was above the rate */
+} zz_pace;
+
+enum {
+    ZZ_BUSY_RATE = 50000,        /* messages a second */
+    ZZ_BUSY_PERIOD_NS = 1000000, /* over which they are counted */
+    ZZ_BUSY_NAP_NS = 30000       /* what zz_wait() then adds to the time that a message takes, at most */
+};
+
 /* Waits up to timeout_ms (negative: no bound) for news on items, for a record
  * in a or b (either may be NULL), or for w to be written. Bit i of *ready is
- * set for news on item i, which may turn out to be none. */
-int zz_wait(zz_item* items, uint32_t n, zz_waker* w, zz_queue* a, zz_queue* b, int timeout_ms, uint32_t* ready);
+ * set for news on item i, which may turn out to be none. pace, which may be NULL,
+ * is told by the caller what was moved. */
+int zz_wait(zz_item* items, uint32_t n, zz_waker* w, zz_queue* a, zz_queue* b, zz_pace* pace, int timeout_ms,
+            uint32_t* ready);
 
 /* A broker's forwarding in one direction. */
 typedef struct zz_forwarder {

@@ -34,6 +34,7 @@ var (
 	flagQuick   = flag.Bool("quick", false, "two pairs of shorter runs")
 	flagTiny    = flag.Bool("tiny", false, "one pair of tiny runs, to test the benchmarks themselves")
 	flagKeep    = flag.Bool("keep", false, "keep the folders of all processes in build/bench/work")
+	flagOnly    = flag.String("only", "", "measure only this side, to profile it")
 	flagList    = flag.Bool("list", false, "name the measures")
 )
 
@@ -172,6 +173,9 @@ func (b *bench) measure(m *measure) *measured {
 		var pair [2]numbers
 		var err error
 		for j, side := range m.sides {
+			if *flagOnly != "" && side != *flagOnly {
+				continue
+			}
 			// Ours is the last, also where there is no other.
 			if pair[j+2-len(m.sides)], err = m.run(b, side); err != nil {
 				r.Invalid = append(r.Invalid, fmt.Sprintf("pair %d, %s: %v", i+1, side, err))

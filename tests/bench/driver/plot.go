@@ -39,7 +39,7 @@ func (r *results) plot() string {
 				return 1 / v
 			}
 			colour := "#777777"
-			if x.goal != nil && x.goal.of == ratio {
+			if x.Met != nil && x.goal.of == ratio {
 				colour = "#b3261e"
 				if *x.Met {
 					colour = "#1b6e3c"

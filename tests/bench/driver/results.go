@@ -112,7 +112,7 @@ func newMetric(x metric, base, our []float64) measuredMetric {
 		s := summarize(ratios)
 		m.Ratio = &s
 	}
-	if g := x.goal; g != nil {
+	if g := x.goal; g != nil && (len(base) > 0 || g.of == ours) {
 		m.GoalOf, m.Goal = g.of, g.value
 		switch {
 		case g.of == ours:
@@ -274,7 +274,9 @@ func (r *results) table(markdown bool) string {
 			}
 			if x.goal != nil {
 				goal, met = x.goal.text(x.More, x.Unit), "missed"
-				if *x.Met {
+				if x.Met == nil {
+					met = ""
+				} else if *x.Met {
 					met = "met"
 				}
 			}
