@@ -40,7 +40,7 @@ func NewStats() *Stats { return cshim.NewBrokerStats() }
 // Broker is a running broker.
 type Broker struct {
 	opts       options.Options
-	ctx        *cshim.Context
+	ctx        *engine.BrokerContext
 	xsub, xpub *cshim.Socket
 	stats      *Stats
 	poller     *cshim.Poller
@@ -65,7 +65,7 @@ func Start(opts options.Options, stats *Stats) (*Broker, error) {
 	if err := engine.CheckDescriptors(); err != nil {
 		return nil, fmt.Errorf("cannot start the broker: %w", err)
 	}
-	ctx, err := cshim.NewContext(int(opts.ProxyIOThreads))
+	ctx, err := engine.NewBrokerContext(int(opts.ProxyIOThreads))
 	if err != nil {
 		return nil, fmt.Errorf("cannot start the broker: %w", err)
 	}
@@ -81,11 +81,11 @@ func Start(opts options.Options, stats *Stats) (*Broker, error) {
 
 func (b *Broker) open() error {
 	var err error
-	if b.xpub, b.xsub, err = engine.NewBrokerSockets(b.ctx, &b.opts); err != nil {
+	if b.xpub, b.xsub, err = engine.NewBrokerSockets(b.ctx.Context, &b.opts); err != nil {
 		return err
 	}
 	if b.opts.CurveServer() {
-		if b.stopZAP, err = engine.ServeZAP(b.ctx, b.opts.CurveClientPublicKey); err != nil {
+		if b.stopZAP, err = engine.ServeZAP(b.ctx.Context, b.opts.CurveClientPublicKey); err != nil {
 			return err
 		}
 	}
@@ -99,6 +99,9 @@ func (b *Broker) open() error {
 		return err
 	}
 	if b.endpoints[1], err = b.xsub.LastEndpoint(); err != nil {
+		return err
+	}
+	if err := b.ctx.Offer(b.xpub, b.xsub, &b.opts); err != nil {
 		return err
 	}
 	if b.poller, err = cshim.NewWakePoller(); err != nil {
@@ -252,5 +255,5 @@ func (b *Broker) close(linger time.Duration) {
 	if b.poller != nil {
 		b.poller.Close()
 	}
-	engine.TerminateContext(b.ctx, linger)
+	b.ctx.Release(linger)
 }

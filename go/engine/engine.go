@@ -65,6 +65,7 @@ type Engine struct {
 	ch   *cshim.Channel
 	opts options.Options
 	ctx  *sharedContext
+	own  *localBroker // null if the broker is elsewhere
 
 	xsub, xpub, push, pull *cshim.Socket
 	monitors               []*cshim.Socket
@@ -98,12 +99,12 @@ func Start(ch *cshim.Channel, opts options.Options) (*Engine, error) {
 		return nil, err
 	}
 
-	ctx, err := acquireContext()
+	ctx, own, err := acquireContext(&opts)
 	if err != nil {
 		return nil, fmt.Errorf("cannot start a node: %w", err)
 	}
 
-	e := &Engine{ch: ch, opts: opts, ctx: ctx, done: make(chan struct{})}
+	e := &Engine{ch: ch, opts: opts, ctx: ctx, own: own, done: make(chan struct{})}
 	e.limits = cshim.Limits{Max: cshim.BatchMax, Depth: opts.OnloopHWM}
 	if n := opts.PollMaxMessages; n > 0 && n < uint64(cshim.BatchMax) {
 		e.limits.Max = int(n)
