@@ -14,16 +14,12 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
-	"sync/atomic"
 	"time"
 
 	"github.com/zeekzmq/zeek-zeromq/go/engine"
 	"github.com/zeekzmq/zeek-zeromq/go/internal/cshim"
 	"github.com/zeekzmq/zeek-zeromq/go/options"
 )
-
-// Messages forwarded one way before the other has its turn.
-const burst = 1000
 
 // quiet is how long nothing may arrive for a stopping broker to be done.
 const quiet = 20 * time.Millisecond
@@ -43,13 +39,9 @@ type Broker struct {
 	ctx        *engine.BrokerContext
 	xsub, xpub *cshim.Socket
 	stats      *Stats
-	poller     *cshim.Poller
-	down, up   *cshim.Forwarder // events, subscriptions
-	xsubBit    uint32
-	xpubBit    uint32
+	relay      *cshim.Relay
 	stopZAP    func()
 	endpoints  [2]string
-	stopping   atomic.Bool
 	done       chan struct{}
 	failure    error
 }
@@ -104,13 +96,9 @@ func (b *Broker) open() error {
 	if err := b.ctx.Offer(b.xpub, b.xsub, &b.opts); err != nil {
 		return err
 	}
-	if b.poller, err = cshim.NewWakePoller(); err != nil {
+	if b.relay, err = cshim.NewRelay(b.xsub, b.xpub, b.stats); err != nil {
 		return fmt.Errorf("cannot make the broker's waker: %w", err)
 	}
-	b.xsubBit = b.poller.Add(b.xsub)
-	b.xpubBit = b.poller.Add(b.xpub)
-	b.down = cshim.NewForwarder(b.xsub, b.xpub, b.stats, true)
-	b.up = cshim.NewForwarder(b.xpub, b.xsub, b.stats, false)
 	return nil
 }
 
@@ -123,8 +111,7 @@ func (b *Broker) Done() <-chan struct{} { return b.done }
 // Stop forwards what has arrived, within linger_ms, ends the broker and waits
 // for that. The result is the failure that ended it before, if any.
 func (b *Broker) Stop() error {
-	b.stopping.Store(true)
-	b.poller.Wake()
+	b.relay.Stop()
 
 	select {
 	case <-b.done:
@@ -166,72 +153,23 @@ func (b *Broker) loop() (linger time.Duration, err error) {
 		}
 	}()
 
-	var deadline, lastMoved time.Time
-	ready := b.xsubBit | b.xpubBit
+	if err := b.relay.Run(); err != nil {
+		return 0, err
+	}
+	deadline, lastMoved := time.Now().Add(b.linger()), time.Now()
 	for {
-		moved, again, blocked, err := b.forward(ready)
+		moved, err := b.relay.Round(5)
 		if err != nil {
 			return 0, err
 		}
-		b.poller.Moved(moved)
-
-		timeout := -1
-		if b.stopping.Load() {
-			now := time.Now()
-			if deadline.IsZero() {
-				deadline, lastMoved = now.Add(b.linger()), now
-			}
-			if moved > 0 {
-				lastMoved = now
-			}
-			if now.After(deadline) || now.Sub(lastMoved) > quiet {
-				return time.Until(deadline), nil
-			}
-			timeout = 5
+		now := time.Now()
+		if moved > 0 {
+			lastMoved = now
 		}
-		switch {
-		case again != 0:
-			timeout = 0
-		case blocked != 0:
-			timeout = 10
-		}
-		news, err := b.poller.Wait(timeout)
-		if err != nil {
-			return 0, err
-		}
-		ready = news | again | blocked
-	}
-}
-
-// forward moves what the sockets with news have, up to a burst each. It returns
-// those that may have more, and those whose messages wait for room at the other.
-func (b *Broker) forward(ready uint32) (moved int, again, blocked uint32, err error) {
-	for _, way := range []struct {
-		f        *cshim.Forwarder
-		from, to uint32
-	}{{b.down, b.xsubBit, b.xpubBit}, {b.up, b.xpubBit, b.xsubBit}} {
-		if ready&way.from == 0 {
-			continue
-		}
-		n, full, err := way.f.Forward(burst)
-		if err != nil {
-			return moved, 0, 0, err
-		}
-		moved += n
-		switch {
-		case full:
-			// Nothing to look for there until there is room.
-			blocked |= way.from
-			b.poller.IgnoreSockets(way.from)
-		case n == burst:
-			again |= way.from
-		}
-		if n > 0 {
-			// Sending may have taken the news of arrivals.
-			b.poller.Ask(way.to)
+		if now.After(deadline) || now.Sub(lastMoved) > quiet {
+			return time.Until(deadline), nil
 		}
 	}
-	return moved, again, blocked, nil
 }
 
 // close frees what open made. What subscribers have not received then has the
@@ -244,16 +182,11 @@ func (b *Broker) close(linger time.Duration) {
 			s.Close()
 		}
 	}
-	for _, f := range []*cshim.Forwarder{b.down, b.up} {
-		if f != nil {
-			f.Close()
-		}
-	}
 	if b.stopZAP != nil {
 		b.stopZAP()
 	}
-	if b.poller != nil {
-		b.poller.Close()
+	if b.relay != nil {
+		b.relay.Close()
 	}
 	b.ctx.Release(linger)
 }

@@ -75,6 +75,7 @@ type Engine struct {
 	monitorBits                  []uint32
 	sender                       *cshim.Sender
 	receiver                     *cshim.Receiver
+	service                      *cshim.Service // null if every message sent is Go's business
 	limits                       cshim.Limits
 	xpubDrops, onloopDrops       episode
 	logDrops, malformed, invalid episode
@@ -182,7 +183,13 @@ func (e *Engine) loop() time.Duration {
 			timeout = retryMs
 		}
 
-		news, err := e.poller.Wait(timeout)
+		var news uint32
+		var err error
+		if timeout < 0 && e.service != nil {
+			news, err = e.poller.Serve(e.service)
+		} else {
+			news, err = e.poller.Wait(timeout)
+		}
 		e.check("poll", err)
 		if e.opts.DebugFlags&options.DebugPoll != 0 {
 			e.debugf(options.DebugPoll, "poll: xsub=%t xpub=%t pull=%t again=%#x", news&e.xsubBit != 0,

@@ -211,6 +211,11 @@ func (e *Engine) open() error {
 		e.monitorBits = append(e.monitorBits, e.poller.Add(m))
 	}
 
+	// Debugging shows every wake-up, and what was spilled goes before what is new.
+	if o.DebugFlags == 0 && e.spill == nil {
+		e.service = cshim.NewService(e.ch, e.sender, e.xpub, e.xsub, e.push, e.xpubBit, e.xsubBit)
+	}
+
 	e.xpubDrops = episode{kind: cshim.Warning,
 		begun: "xpub: dropped an event, xpub_sndhwm reached",
 		over:  "xpub: %d events were dropped, xpub_sndhwm reached"}
@@ -371,6 +376,9 @@ func (e *Engine) close(linger time.Duration) {
 		m.Close()
 	}
 
+	if e.service != nil {
+		e.service.Close()
+	}
 	if e.sender != nil {
 		e.sender.Close()
 	}

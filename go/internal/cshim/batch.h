@@ -118,6 +118,22 @@ enum {
 int zz_wait(zz_item* items, uint32_t n, zz_waker* w, zz_queue* a, zz_queue* b, zz_pace* pace, int timeout_ms,
             uint32_t* ready);
 
+/* What zz_serve() needs besides what zz_wait() does. */
+typedef struct zz_service {
+    zz_channel* ch;
+    zz_sender* sender;
+    void* xpub;
+    void* xsub;
+    void* push; /* NULL: logs are not sent */
+    uint32_t xpub_item, xsub_item;
+} zz_service;
+
+/* Waits without bound as zz_wait() does, and meanwhile sends what the channel's
+ * outbound queues get, so that a node that only sends stays in here. Returns
+ * when there is news on an item, when a message met a high-water mark, or when
+ * the channel is stopping. */
+int zz_serve(zz_item* items, uint32_t n, const zz_service* s, zz_pace* pace, uint32_t* ready);
+
 /* A broker's forwarding in one direction. */
 typedef struct zz_forwarder {
     void* from;
@@ -134,5 +150,21 @@ void zz_forwarder_close(zz_forwarder* f);
  * for room. The counters are those of zz_broker_stats for this direction. */
 int zz_forward(zz_forwarder* f, uint32_t max, _Atomic(uint64_t)* messages_in, _Atomic(uint64_t)* bytes_in,
                _Atomic(uint64_t)* messages_out, _Atomic(uint64_t)* bytes_out, uint32_t* moved, bool* blocked);
+
+/* A broker: items are its XSUB and its XPUB, down forwards from the one to the
+ * other, up back. */
+typedef struct zz_relay {
+    zz_item items[2];
+    zz_forwarder down, up;
+    zz_waker w;
+    zz_pace pace;
+    zz_broker_stats* stats;
+    _Atomic(uint32_t) stop;
+} zz_relay;
+
+/* Forwards both ways, and sleeps while there is nothing to forward. With
+ * timeout_ms negative, until stop is set and w written; otherwise one round with
+ * a sleep of up to that long. *moved is how many messages. */
+int zz_relay_run(zz_relay* r, int timeout_ms, uint64_t* moved);
 
 #endif
