@@ -111,6 +111,31 @@ func TestOutputs(t *testing.T) {
 	}
 }
 
+func TestDocument(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "performance.md")
+	if err := os.WriteFile(path, []byte("above\n"+tableBegin+"old\n"+tableEnd+"below\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if err := sample().document(path); err != nil {
+		t.Fatal(err)
+	}
+	text, _ := os.ReadFile(path)
+	s := string(text)
+	if !strings.HasPrefix(s, "above\n"+tableBegin) || !strings.HasSuffix(s, tableEnd+"below\n") || strings.Contains(s, "old") ||
+		!strings.Contains(s, "| one | events, <64> B |") {
+		t.Errorf("the document is\n%s", s)
+	}
+	if _, err := os.Stat(strings.TrimSuffix(path, ".md") + ".svg"); err != nil {
+		t.Error(err)
+	}
+	if err := os.WriteFile(path, []byte("no marks"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if err := sample().document(path); err == nil {
+		t.Error("a document without marks was taken")
+	}
+}
+
 func TestUnknownMeasure(t *testing.T) {
 	if _, err := selectMeasures([]string{"one", "frobnicate"}); err == nil || !strings.Contains(err.Error(), `"frobnicate"`) {
 		t.Errorf("%v does not name the measure", err)

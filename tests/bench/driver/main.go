@@ -35,6 +35,7 @@ var (
 	flagTiny    = flag.Bool("tiny", false, "one pair of tiny runs, to test the benchmarks themselves")
 	flagKeep    = flag.Bool("keep", false, "keep the folders of all processes in build/bench/work")
 	flagOnly    = flag.String("only", "", "measure only this side, to profile it")
+	flagDocs    = flag.String("docs", "", "put the table into this file, between its two marks, and the plot beside it")
 	flagList    = flag.Bool("list", false, "name the measures")
 )
 
@@ -99,6 +100,11 @@ func run(names []string) error {
 	fmt.Print(r.table(false))
 	if err := r.write(*flagOut); err != nil {
 		return err
+	}
+	if *flagDocs != "" {
+		if err := r.document(*flagDocs); err != nil {
+			return err
+		}
 	}
 	fmt.Printf("\n%.0f s; also in %s: results.json, table.md, plot.svg\n", r.Seconds, *flagOut)
 	if failed := r.failed(); len(failed) > 0 {

@@ -235,6 +235,30 @@ func (r *results) write(dir string) error {
 	return nil
 }
 
+// The marks in a document between which its table is.
+const (
+	tableBegin = "<!-- table: make bench -->\n"
+	tableEnd   = "<!-- end -->\n"
+)
+
+// document replaces the table in a document, and the plot beside it.
+func (r *results) document(path string) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	before, rest, found := strings.Cut(string(text), tableBegin)
+	_, after, ended := strings.Cut(rest, tableEnd)
+	if !found || !ended {
+		return fmt.Errorf("%s: no %q before %q", path, tableBegin, tableEnd)
+	}
+	text = []byte(before + tableBegin + "\n" + r.Facts.text() + r.table(true) + "\n" + tableEnd + after)
+	if err := os.WriteFile(path, text, 0o666); err != nil {
+		return err
+	}
+	return os.WriteFile(strings.TrimSuffix(path, filepath.Ext(path))+".svg", []byte(r.plot()), 0o666)
+}
+
 // number writes a value with three digits that matter.
 func number(v float64) string {
 	switch a := math.Abs(v); {
@@ -313,7 +337,7 @@ func (r *results) table(markdown bool) string {
 }
 
 func (f facts) text() string {
-	zeek := f.Zeek
+	zeek := strings.TrimPrefix(f.Zeek, filepath.Dir(*flagZeek)+"/")
 	if zeek == "" {
 		zeek = "no Zeek"
 	}
