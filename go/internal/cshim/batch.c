@@ -379,18 +379,19 @@ void zz_inbox_commit(zz_queue* inbox, zz_waker* w) {
     zz_waker_wake(w);
 }
 
-// Whether so much is moved that a nap is due before sleeping.
-static bool is_busy(zz_pace* p) {
+// The nap that is due before sleeping, in ns; 0: none.
+static uint64_t nap_of(zz_pace* p) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     const uint64_t now = (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
     const uint64_t period = now - p->since;
     if ( period >= ZZ_BUSY_PERIOD_NS ) {
-        p->busy = p->moved * 1000000000 / period >= ZZ_BUSY_RATE;
+        const uint64_t rate = p->moved * 1000000000 / period;
+        p->nap = rate < ZZ_BUSY_RATE ? 0 : rate < ZZ_BUSY_NAP_MAX_NS ? rate : ZZ_BUSY_NAP_MAX_NS;
         p->since = now;
         p->moved = 0;
     }
-    return p->busy;
+    return p->nap;
 }
 
 int zz_wait(zz_item* items, uint32_t n, zz_waker* w, zz_queue* a, zz_queue* b, zz_pace* pace, int timeout_ms,
@@ -411,8 +412,9 @@ int zz_wait(zz_item* items, uint32_t n, zz_waker* w, zz_queue* a, zz_queue* b, z
     }
 
     // Before the waker is prepared: nobody has to wake us from this.
-    if ( pace && is_busy(pace) && timeout_ms != 0 && ! *ready ) {
-        const struct timespec nap = {0, ZZ_BUSY_NAP_NS};
+    const uint64_t nap_ns = pace ? nap_of(pace) : 0;
+    if ( nap_ns && timeout_ms != 0 && ! *ready ) {
+        const struct timespec nap = {0, (long)nap_ns};
         nanosleep(&nap, NULL);
     }
 

@@ -102,13 +102,13 @@ enum { ZZ_ITEMS_MAX = 16 };
 typedef struct zz_pace {
     uint64_t since; /* ns: start of the period that is being counted */
     uint64_t moved; /* messages moved in it */
-    bool busy;      /* the last period was above the rate */
+    uint64_t nap;   /* ns: what zz_wait() adds to the time that a message takes, at most */
 } zz_pace;
 
 enum {
-    ZZ_BUSY_RATE = 50000,        /* messages a second */
-    ZZ_BUSY_PERIOD_NS = 1000000, /* over which they are counted */
-    ZZ_BUSY_NAP_NS = 30000       /* what zz_wait() then adds to the time that a message takes, at most */
+    ZZ_BUSY_PERIOD_NS = 1000000, /* over which messages are counted */
+    ZZ_BUSY_RATE = 50000,        /* messages a second from which on there is a nap */
+    ZZ_BUSY_NAP_MAX_NS = 100000, /* from 100,000 messages a second on; below, as many ns as messages */
 };
 
 /* Waits up to timeout_ms (negative: no bound) for news on items, for a record

@@ -202,7 +202,7 @@ func (b *bench) measure(m *measure) *measured {
 		}
 	}
 	for _, x := range m.metrics {
-		if s := samples[x.name]; s != nil && len(s[1]) > 0 {
+		if s := samples[x.name]; s != nil {
 			r.Metrics = append(r.Metrics, newMetric(x, s[0], s[1]))
 			delete(samples, x.name)
 		}
