@@ -4,7 +4,7 @@
 #   make install    the plugin into Zeek's plugin folder, the program into PREFIX/bin
 #   make test       all tests; PARTS="style go btest", say, selects some
 #   make demo       a cluster on this machine, with a table of what it did
-#   make bench      the benchmarks
+#   make bench      the benchmarks; BENCH="--quick one logs", say, runs some of them, shorter
 #   make format     gofmt and clang-format over everything
 #   make clean      removes what was built; distclean: the configuration too
 #
@@ -89,7 +89,7 @@ demo: all
 	@tests/demo/run
 
 bench: all
-	@if [ -x tests/bench/run ]; then tests/bench/run; else echo "make bench: there are no benchmarks (no tests/bench/run)"; fi
+	@tests/bench/run $(BENCH)
 
 install: all
 ifneq ($(ZEEK_CONFIG),)
@@ -115,7 +115,8 @@ format:
 
 clean:
 	@test ! -f build/Makefile || $(MAKE) --no-print-directory -C build clean
-	rm -rf build/bin build/demo build/go build/lib/libzeekzmq.so build/dist build/test build/Zeek_ZeroMQ_Go.tgz tests/abi/build
+	rm -rf build/bench build/bin build/demo build/dist build/go build/lib/libzeekzmq.so build/man build/test \
+	    build/Zeek_ZeroMQ_Go.tgz tests/abi/build
 
 distclean:
 	rm -rf build tests/abi/build tests/btest/.tmp

@@ -14,16 +14,12 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
-	"sync/atomic"
 	"time"
 
 	"github.com/zeekzmq/zeek-zeromq/go/engine"
 	"github.com/zeekzmq/zeek-zeromq/go/internal/cshim"
 	"github.com/zeekzmq/zeek-zeromq/go/options"
 )
-
-// Messages forwarded one way before the other has its turn.
-const burst = 1000
 
 // quiet is how long nothing may arrive for a stopping broker to be done.
 const quiet = 20 * time.Millisecond
@@ -40,14 +36,12 @@ func NewStats() *Stats { return cshim.NewBrokerStats() }
 // Broker is a running broker.
 type Broker struct {
 	opts       options.Options
-	ctx        *cshim.Context
+	ctx        *engine.BrokerContext
 	xsub, xpub *cshim.Socket
 	stats      *Stats
-	poller     *cshim.Poller
-	down, up   *cshim.Forwarder // events, subscriptions
+	relay      *cshim.Relay
 	stopZAP    func()
 	endpoints  [2]string
-	stopping   atomic.Bool
 	done       chan struct{}
 	failure    error
 }
@@ -63,7 +57,7 @@ func Start(opts options.Options, stats *Stats) (*Broker, error) {
 	if err := engine.CheckDescriptors(); err != nil {
 		return nil, fmt.Errorf("cannot start the broker: %w", err)
 	}
-	ctx, err := cshim.NewContext(int(opts.ProxyIOThreads))
+	ctx, err := engine.NewBrokerContext(int(opts.ProxyIOThreads))
 	if err != nil {
 		return nil, fmt.Errorf("cannot start the broker: %w", err)
 	}
@@ -79,11 +73,11 @@ func Start(opts options.Options, stats *Stats) (*Broker, error) {
 
 func (b *Broker) open() error {
 	var err error
-	if b.xpub, b.xsub, err = engine.NewBrokerSockets(b.ctx, &b.opts); err != nil {
+	if b.xpub, b.xsub, err = engine.NewBrokerSockets(b.ctx.Context, &b.opts); err != nil {
 		return err
 	}
 	if b.opts.CurveServer() {
-		if b.stopZAP, err = engine.ServeZAP(b.ctx, b.opts.CurveClientPublicKey); err != nil {
+		if b.stopZAP, err = engine.ServeZAP(b.ctx.Context, b.opts.CurveClientPublicKey); err != nil {
 			return err
 		}
 	}
@@ -99,13 +93,12 @@ func (b *Broker) open() error {
 	if b.endpoints[1], err = b.xsub.LastEndpoint(); err != nil {
 		return err
 	}
-	if b.poller, err = cshim.NewWakePoller(); err != nil {
+	if err := b.ctx.Offer(b.xpub, b.xsub, &b.opts); err != nil {
+		return err
+	}
+	if b.relay, err = cshim.NewRelay(b.xsub, b.xpub, b.stats); err != nil {
 		return fmt.Errorf("cannot make the broker's waker: %w", err)
 	}
-	b.poller.Add(b.xsub)
-	b.poller.Add(b.xpub)
-	b.down = cshim.NewForwarder(b.xsub, b.xpub, b.stats, true)
-	b.up = cshim.NewForwarder(b.xpub, b.xsub, b.stats, false)
 	return nil
 }
 
@@ -118,8 +111,7 @@ func (b *Broker) Done() <-chan struct{} { return b.done }
 // Stop forwards what has arrived, within linger_ms, ends the broker and waits
 // for that. The result is the failure that ended it before, if any.
 func (b *Broker) Stop() error {
-	b.stopping.Store(true)
-	b.poller.Wake()
+	b.relay.Stop()
 
 	select {
 	case <-b.done:
@@ -141,6 +133,7 @@ func (b *Broker) linger() time.Duration {
 func (b *Broker) run() {
 	runtime.LockOSThread() // the thread ends with the goroutine
 	cshim.SetThreadName("zeekzmq-broker")
+	cshim.SetTimerSlack()
 	defer close(b.done)
 
 	linger, err := b.loop()
@@ -160,49 +153,23 @@ func (b *Broker) loop() (linger time.Duration, err error) {
 		}
 	}()
 
-	var deadline, lastMoved time.Time
+	if err := b.relay.Run(); err != nil {
+		return 0, err
+	}
+	deadline, lastMoved := time.Now().Add(b.linger()), time.Now()
 	for {
-		moved, blocked, err := b.forward()
+		moved, err := b.relay.Round(5)
 		if err != nil {
 			return 0, err
 		}
-
-		timeout := -1
-		if b.stopping.Load() {
-			now := time.Now()
-			if deadline.IsZero() {
-				deadline, lastMoved = now.Add(b.linger()), now
-			}
-			if moved > 0 {
-				lastMoved = now
-			}
-			if now.After(deadline) || now.Sub(lastMoved) > quiet {
-				return time.Until(deadline), nil
-			}
-			timeout = 5
+		now := time.Now()
+		if moved > 0 {
+			lastMoved = now
 		}
-		switch {
-		case moved > 0:
-			timeout = 0
-		case blocked:
-			timeout = 10
-		}
-		if _, err := b.poller.Wait(timeout); err != nil {
-			return 0, err
+		if now.After(deadline) || now.Sub(lastMoved) > quiet {
+			return time.Until(deadline), nil
 		}
 	}
-}
-
-// forward has each direction move what it has, up to a burst.
-func (b *Broker) forward() (moved int, blocked bool, err error) {
-	n, x, err := b.down.Forward(burst)
-	if err != nil {
-		return 0, false, err
-	}
-	m, y, err := b.up.Forward(burst)
-	// Sending may have taken the news of arrivals off either socket.
-	b.poller.Ask(3)
-	return n + m, x || y, err
 }
 
 // close frees what open made. What subscribers have not received then has the
@@ -215,16 +182,11 @@ func (b *Broker) close(linger time.Duration) {
 			s.Close()
 		}
 	}
-	for _, f := range []*cshim.Forwarder{b.down, b.up} {
-		if f != nil {
-			f.Close()
-		}
-	}
 	if b.stopZAP != nil {
 		b.stopZAP()
 	}
-	if b.poller != nil {
-		b.poller.Close()
+	if b.relay != nil {
+		b.relay.Close()
 	}
-	engine.TerminateContext(b.ctx, linger)
+	b.ctx.Release(linger)
 }

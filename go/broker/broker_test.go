@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"sort"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -208,6 +209,15 @@ func TestBothWaysAtATime(t *testing.T) {
 	}
 }
 
+// cpuTime is what the process has used.
+func cpuTime(t *testing.T) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
 // A subscriber that does not receive holds up the events of all, unless
 // listen_xpub_nodrop is off; subscriptions pass either way.
 func TestSlowSubscriber(t *testing.T) {
@@ -240,6 +250,12 @@ func TestSlowSubscriber(t *testing.T) {
 				})
 				if last >= many {
 					t.Fatal("nothing is held back")
+				}
+				// Meanwhile the broker sleeps: it used all of a core once.
+				before := cpuTime(t)
+				time.Sleep(400 * time.Millisecond)
+				if used := cpuTime(t) - before; used > 60*time.Millisecond {
+					t.Errorf("used %v in 400 ms of waiting for room", used)
 				}
 			} else {
 				testkit.Eventually(t, "the broker to take all", func() bool { return r.stats.BackendMessagesSent.Load() == many })
@@ -560,6 +576,118 @@ func TestBrokerRestart(t *testing.T) {
 		a.Publish("t", testkit.EventFormat, testkit.NumberedEvent(1))
 		return len(b.Of(cshim.Event)) > 0
 	})
+}
+
+// A node of the broker's process reaches it without the network, and is a member
+// like any other.
+func TestOwnBroker(t *testing.T) {
+	base := testkit.Settled()
+	t.Cleanup(func() { base.Returns(t) })
+	xpub, xsub := testkit.FreeEndpoint(t), testkit.FreeEndpoint(t)
+	r := start(t, func(o *options.Options) { o.ListenXPubEndpoint, o.ListenXSubEndpoint = xpub, xsub })
+	own := join(t, r, "own", func(o *options.Options) { o.OwnBroker = true })
+	own.Host.Subscribe("own.")
+	own.AwaitTopic(t, cshim.Subscription, "own.")
+	if testkit.TCPUsed(t, xpub) || testkit.TCPUsed(t, xsub) {
+		t.Error("there is a TCP connection to the broker")
+	}
+
+	other := join(t, r, "other", nil)
+	other.Host.Subscribe("other.")
+	own.AwaitTopic(t, cshim.Subscription, "other.")
+	other.AwaitTopic(t, cshim.Subscription, "own.")
+	if !testkit.TCPUsed(t, xpub) || !testkit.TCPUsed(t, xsub) {
+		t.Error("a node that was not told of the broker is not connected by TCP")
+	}
+
+	const many = 5000
+	for i := range many {
+		own.Publish("other.", testkit.EventFormat, testkit.NumberedEvent(i))
+		other.Publish("own.", testkit.EventFormat, testkit.NumberedEvent(i))
+		own.Publish("own.", testkit.EventFormat, testkit.NumberedEvent(-1)) // does not come back
+		if i%500 == 499 {
+			testkit.Eventually(t, "events", func() bool {
+				return len(own.Of(cshim.Event)) == i+1 && len(other.Of(cshim.Event)) == i+1
+			})
+		}
+	}
+	for _, n := range []*node{own, other} {
+		for i, m := range n.Of(cshim.Event) {
+			if got := testkit.EventNumber(m.Payload); got != i {
+				t.Fatalf("event %d is number %d", i, got)
+			}
+		}
+	}
+	if got := own.Counters.OnloopDrops.Load() + own.Counters.XPubDrops.Load(); got != 0 {
+		t.Errorf("%d events were dropped", got)
+	}
+
+	// What it publishes last still goes out, and others see it leave.
+	own.Publish("other.", testkit.EventFormat, testkit.NumberedEvent(many))
+	if err := own.Engine.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	other.AwaitTopic(t, cshim.Unsubscription, "own.")
+	other.Await(t, many+1, cshim.Event)
+
+}
+
+// Where the node's options mean another broker, or keys are to be checked, the
+// network it is.
+func TestOwnBrokerElsewhere(t *testing.T) {
+	serverPublic, serverSecret := testkit.Keypair(t)
+	clientPublic, clientSecret := testkit.Keypair(t)
+	keys := func(o *options.Options) {
+		o.CurveServerPublicKey, o.CurveServerSecretKey = serverPublic, serverSecret
+		o.CurveClientPublicKey, o.CurveClientSecretKey = clientPublic, clientSecret
+	}
+	for name, change := range map[string]func(*options.Options){
+		"keys": keys,
+		"another endpoint": func(o *options.Options) {
+			o.ListenXPubEndpoint = strings.Replace(o.ListenXPubEndpoint, "127.0.0.1", "*", 1)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			xpub, xsub := testkit.FreeEndpoint(t), testkit.FreeEndpoint(t)
+			r := start(t, func(o *options.Options) {
+				o.ListenXPubEndpoint, o.ListenXSubEndpoint = xpub, xsub
+				change(o)
+			})
+			r.xpub = xpub
+			n := join(t, r, "n", func(o *options.Options) {
+				o.OwnBroker = true
+				if name == "keys" {
+					keys(o)
+				}
+			})
+			n.Host.Subscribe("t")
+			n.AwaitTopic(t, cshim.Subscription, "t")
+			if !testkit.TCPUsed(t, xpub) {
+				t.Error("it is not connected by TCP")
+			}
+		})
+	}
+}
+
+// The broker may end before its own node does.
+func TestOwnBrokerEndsFirst(t *testing.T) {
+	base := testkit.Settled()
+	t.Cleanup(func() { base.Returns(t) })
+	xpub, xsub := testkit.FreeEndpoint(t), testkit.FreeEndpoint(t)
+	r := start(t, func(o *options.Options) { o.ListenXPubEndpoint, o.ListenXSubEndpoint = xpub, xsub })
+	own := join(t, r, "own", func(o *options.Options) { o.OwnBroker = true })
+	own.Host.Subscribe("own.")
+	own.AwaitTopic(t, cshim.Subscription, "own.")
+	if err := r.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 2000 {
+		own.Publish("own.", testkit.EventFormat, testkit.NumberedEvent(i))
+	}
+	testkit.Eventually(t, "the engine to take the events", func() bool { return own.Waiting() == 0 })
+	if err := own.Engine.Stop(); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestCurve(t *testing.T) {

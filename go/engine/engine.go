@@ -65,6 +65,7 @@ type Engine struct {
 	ch   *cshim.Channel
 	opts options.Options
 	ctx  *sharedContext
+	own  *localBroker // null if the broker is elsewhere
 
 	xsub, xpub, push, pull *cshim.Socket
 	monitors               []*cshim.Socket
@@ -74,6 +75,7 @@ type Engine struct {
 	monitorBits                  []uint32
 	sender                       *cshim.Sender
 	receiver                     *cshim.Receiver
+	service                      *cshim.Service // null if every message sent is Go's business
 	limits                       cshim.Limits
 	xpubDrops, onloopDrops       episode
 	logDrops, malformed, invalid episode
@@ -100,12 +102,12 @@ func Start(ch *cshim.Channel, opts options.Options) (*Engine, error) {
 		return nil, err
 	}
 
-	ctx, err := acquireContext()
+	ctx, own, err := acquireContext(&opts)
 	if err != nil {
 		return nil, fmt.Errorf("cannot start a node: %w", err)
 	}
 
-	e := &Engine{ch: ch, opts: opts, ctx: ctx, done: make(chan struct{})}
+	e := &Engine{ch: ch, opts: opts, ctx: ctx, own: own, done: make(chan struct{})}
 	e.limits = cshim.Limits{Max: cshim.BatchMax, Depth: opts.OnloopHWM}
 	if n := opts.PollMaxMessages; n > 0 && n < uint64(cshim.BatchMax) {
 		e.limits.Max = int(n)
@@ -152,6 +154,7 @@ func (e *Engine) run() {
 	// thread ends with the goroutine.
 	runtime.LockOSThread()
 	cshim.SetThreadName("zeekzmq-engine")
+	cshim.SetTimerSlack()
 	e.debugf(options.DebugThread, "thread starting (%s)", e.opts.NodeID)
 
 	defer close(e.done)
@@ -182,7 +185,13 @@ func (e *Engine) loop() time.Duration {
 			timeout = retryMs
 		}
 
-		news, err := e.poller.Wait(timeout)
+		var news uint32
+		var err error
+		if timeout < 0 && e.service != nil {
+			news, err = e.poller.Serve(e.service)
+		} else {
+			news, err = e.poller.Wait(timeout)
+		}
 		e.check("poll", err)
 		if e.opts.DebugFlags&options.DebugPoll != 0 {
 			e.debugf(options.DebugPoll, "poll: xsub=%t xpub=%t pull=%t again=%#x", news&e.xsubBit != 0,
@@ -268,6 +277,7 @@ func (e *Engine) sendEvents() (more bool) {
 		}
 		if s.Sent > 0 || s.Blocked {
 			e.poller.Ask(e.xpubBit)
+			e.poller.Moved(s.Sent)
 			e.ch.Counters.EventsSent.Add(uint64(s.Sent))
 		}
 		if s.Controls > 0 {
@@ -312,6 +322,7 @@ func (e *Engine) sendLogs() (more bool) {
 	for budget := sendBatch; budget > 0; {
 		s, err := e.sender.Logs(e.push, budget)
 		e.check("send logs", err)
+		e.poller.Moved(s.Sent)
 		e.ch.Counters.LogsSent.Add(uint64(s.Sent))
 		if !s.Blocked {
 			e.logWaits.pass()
@@ -460,6 +471,7 @@ func (e *Engine) receiveMonitor(pair *cshim.Socket) (more bool) {
 // would hurt it, and returns how much that was. It is done with the records
 // before it tells the operator anything, since that goes into the inbox too.
 func (e *Engine) deliver(r cshim.Received, validate func(*cshim.Record) error) (valid int) {
+	e.poller.Moved(r.Taken)
 	valid = len(r.Records)
 	if validate != nil {
 		for _, rec := range r.Records {

@@ -15,8 +15,8 @@ import (
 	"github.com/zeekzmq/zeek-zeromq/go/options"
 )
 
-// sharedContext is the libzmq context of all nodes in a process: a context
-// costs two threads and half a dozen descriptors, and a process has a node for
+// sharedContext is the libzmq context of all nodes in a process, but for one
+// with its broker there (local.go): a context costs two threads and half a dozen descriptors, and a process has a node for
 // each WebSocket client.
 type sharedContext struct {
 	*cshim.Context
@@ -29,23 +29,29 @@ var (
 	context      *sharedContext // nil while there is no node
 )
 
-func acquireContext() (*sharedContext, error) {
+// acquireContext returns the context for a node, with the broker that is in the
+// same one, if any.
+func acquireContext(o *options.Options) (*sharedContext, *localBroker, error) {
 	if err := CheckDescriptors(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 
 	contextMutex.Lock()
 	defer contextMutex.Unlock()
 
+	if b := ownBroker(o); b != nil {
+		b.ctx.refs++
+		return b.ctx, b, nil
+	}
 	if context == nil {
 		c, err := cshim.NewContext(1)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		context = &sharedContext{Context: c}
 	}
 	context.refs++
-	return context, nil
+	return context, nil, nil
 }
 
 // descriptorsNeeded is more than a context, a node and its connections take.
@@ -76,20 +82,20 @@ func (c *sharedContext) release(linger time.Duration) {
 	contextMutex.Lock()
 	c.refs--
 	last := c.refs == 0
-	if last {
+	if last && c == context {
 		context = nil
 	}
 	contextMutex.Unlock()
 
 	if last {
 		c.zap.stop()
-		TerminateContext(c.Context, linger)
+		terminateContext(c.Context, linger)
 	}
 }
 
-// TerminateContext ends a context whose sockets are closed. If libzmq takes
+// terminateContext ends a context whose sockets are closed. If libzmq takes
 // longer than the sockets' linger time, it is left to finish by itself.
-func TerminateContext(c *cshim.Context, linger time.Duration) {
+func terminateContext(c *cshim.Context, linger time.Duration) {
 	done := make(chan struct{})
 	go func() {
 		c.Term()
@@ -148,8 +154,8 @@ func (e *Engine) open() error {
 		name   string
 		socket *cshim.Socket
 	}{{"xpub", e.xpub}, {"xsub", e.xsub}, {"log-push", e.push}} {
-		if m.socket == nil || e.ch.NoMonitor() {
-			continue
+		if m.socket == nil || e.ch.NoMonitor() || e.own != nil && m.socket != e.push {
+			continue // libzmq has no events of inproc connections
 		}
 		pair, err := m.socket.Monitor(e.ctx.Context, m.name)
 		if err != nil {
@@ -168,10 +174,14 @@ func (e *Engine) open() error {
 			return &EndpointError{"bind pull", "listen_log_endpoint", o.ListenLogEndpoint, err}
 		}
 	}
-	if err := e.xsub.Connect(o.ConnectXSubEndpoint); err != nil {
+	xsubAt, xpubAt := o.ConnectXSubEndpoint, o.ConnectXPubEndpoint
+	if e.own != nil {
+		xsubAt, xpubAt = e.own.inXPub, e.own.inXSub
+	}
+	if err := e.xsub.Connect(xsubAt); err != nil {
 		return &EndpointError{"connect xsub", "connect_xsub_endpoint", o.ConnectXSubEndpoint, err}
 	}
-	if err := e.xpub.Connect(o.ConnectXPubEndpoint); err != nil {
+	if err := e.xpub.Connect(xpubAt); err != nil {
 		return &EndpointError{"connect xpub", "connect_xpub_endpoint", o.ConnectXPubEndpoint, err}
 	}
 	if e.push != nil {
@@ -199,6 +209,11 @@ func (e *Engine) open() error {
 	}
 	for _, m := range e.monitors {
 		e.monitorBits = append(e.monitorBits, e.poller.Add(m))
+	}
+
+	// Debugging shows every wake-up, and what was spilled goes before what is new.
+	if o.DebugFlags == 0 && e.spill == nil {
+		e.service = cshim.NewService(e.ch, e.sender, e.xpub, e.xsub, e.push, e.xpubBit, e.xsubBit)
 	}
 
 	e.xpubDrops = episode{kind: cshim.Warning,
@@ -382,6 +397,9 @@ func (e *Engine) close(linger time.Duration) {
 		m.Close()
 	}
 
+	if e.service != nil {
+		e.service.Close()
+	}
 	if e.sender != nil {
 		e.sender.Close()
 	}

@@ -23,6 +23,11 @@ type Options struct {
 	// one of its own.
 	NodeID string `opt:"node_id"`
 
+	// The broker that the endpoints below mean may be one that runs in this
+	// process: where it does, the node reaches it without the network. Not the
+	// user's to set.
+	OwnBroker bool `opt:"own_broker"`
+
 	// The one format of events and of log batches that the node decodes; empty:
 	// any that the engine can check.
 	EventFormat string `opt:"event_format"`

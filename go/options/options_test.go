@@ -63,6 +63,7 @@ var defaults = map[string]string{
 	"log_overload":           "drop",
 	"overload_block_limit":   "1s",
 	"node_name":              "",
+	"own_broker":             "F",
 	"log_spill_dir":          ".",
 	"log_spill_max_bytes":    "1073741824",
 	"heartbeat_interval":     "2s",
@@ -107,7 +108,7 @@ func TestSetReachesItsOptionAndNoOther(t *testing.T) {
 		"connect_log_endpoints": "tcp://127.0.0.1:1", "connect_xpub_nodrop": "F", "listen_xpub_nodrop": "F",
 		"log_immediate": "T", "ipv6": "T", "tcp_keepalive": "F",
 		"xpub_overload": "block", "onloop_overload": "block", "log_overload": "spill",
-		"node_name": "some text", "log_spill_dir": "/some/where",
+		"node_name": "some text", "own_broker": "T", "log_spill_dir": "/some/where",
 	}
 	for name, was := range defaults {
 		value, given := values[name]

@@ -123,6 +123,7 @@ Options Backend::EngineOptions() const {
     options.AddScriptValues();
     options.AddCurveKeys(curve_keys);
     options.Add("node_id", NodeId());
+    options.Add("own_broker", broker ? "T" : "F");
     if ( const auto& name = zeek::id::find_val("Cluster::node") )
         options.Add("node_name", name->AsStringVal()->ToStdString());
     options.Add("event_format", formats.event);

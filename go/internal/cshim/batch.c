@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <time.h>
 
 int zz_sender_init(zz_sender* s, const void* node_id, size_t len) {
     static const char log_write[] = "log-write";
@@ -378,7 +379,23 @@ void zz_inbox_commit(zz_queue* inbox, zz_waker* w) {
     zz_waker_wake(w);
 }
 
-int zz_wait(zz_item* items, uint32_t n, zz_waker* w, zz_queue* a, zz_queue* b, int timeout_ms, uint32_t* ready) {
+// The nap that is due before sleeping, in ns; 0: none.
+static uint64_t nap_of(zz_pace* p) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    const uint64_t now = (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+    const uint64_t period = now - p->since;
+    if ( period >= ZZ_BUSY_PERIOD_NS ) {
+        const uint64_t rate = p->moved * 1000000000 / period;
+        p->nap = rate < ZZ_BUSY_RATE ? 0 : rate < ZZ_BUSY_NAP_MAX_NS ? rate : ZZ_BUSY_NAP_MAX_NS;
+        p->since = now;
+        p->moved = 0;
+    }
+    return p->nap;
+}
+
+int zz_wait(zz_item* items, uint32_t n, zz_waker* w, zz_queue* a, zz_queue* b, zz_pace* pace, int timeout_ms,
+            uint32_t* ready) {
     *ready = 0;
 
     for ( uint32_t i = 0; i < n; i++ ) {
@@ -392,6 +409,13 @@ int zz_wait(zz_item* items, uint32_t n, zz_waker* w, zz_queue* a, zz_queue* b, i
             return err;
         if ( yes || err )
             *ready |= 1u << i;
+    }
+
+    // Before the waker is prepared: nobody has to wake us from this.
+    const uint64_t nap_ns = pace ? nap_of(pace) : 0;
+    if ( nap_ns && timeout_ms != 0 && ! *ready ) {
+        const struct timespec nap = {0, (long)nap_ns};
+        nanosleep(&nap, NULL);
     }
 
     if ( w ) {
@@ -424,6 +448,39 @@ int zz_wait(zz_item* items, uint32_t n, zz_waker* w, zz_queue* a, zz_queue* b, i
         if ( fds[i].revents )
             *ready |= 1u << i;
     return 0;
+}
+
+// Records sent before the sockets have their turn.
+enum { SERVE_MAX = 512 };
+
+int zz_serve(zz_item* items, uint32_t n, const zz_service* s, zz_pace* pace, uint32_t* ready) {
+    zz_channel* ch = s->ch;
+    for ( ;; ) {
+        int err = zz_wait(items, n, &ch->engine_waker, &ch->events_out, &ch->logs_out, pace, -1, ready);
+        if ( err || *ready || atomic_load(&ch->stopping) )
+            return err;
+
+        zz_send_result r;
+        err = zz_send_events(&ch->events_out, s->xpub, s->xsub, s->sender, SERVE_MAX, &r);
+        if ( err )
+            return err;
+        items[s->xpub_item].ask |= r.sent > 0;
+        items[s->xsub_item].ask |= r.controls > 0;
+        pace->moved += r.sent;
+        atomic_fetch_add_explicit(&ch->counters->events_sent, r.sent, memory_order_relaxed);
+        if ( r.blocked )
+            return 0;
+
+        if ( s->push ) {
+            err = zz_send_logs(&ch->logs_out, s->push, s->sender, SERVE_MAX, &r);
+            if ( err )
+                return err;
+            pace->moved += r.sent;
+            atomic_fetch_add_explicit(&ch->counters->logs_sent, r.sent, memory_order_relaxed);
+            if ( r.blocked )
+                return 0;
+        }
+    }
 }
 
 void zz_forwarder_init(zz_forwarder* f, void* from, void* to) {
@@ -487,4 +544,66 @@ int zz_forward(zz_forwarder* f, uint32_t max, _Atomic(uint64_t)* messages_in, _A
     grow(messages_out, out);
     grow(bytes_out, out_bytes);
     return err == EAGAIN ? 0 : err;
+}
+
+enum {
+    BURST = 1000, // messages forwarded one way before the other has its turn
+    LOOK_MS = 10, // looking again for room
+};
+
+int zz_relay_run(zz_relay* r, int timeout_ms, uint64_t* moved) {
+    zz_broker_stats* s = r->stats;
+    uint32_t ready = 3;
+    *moved = 0;
+
+    do {
+        uint32_t again = 0, waiting = 0;
+
+        // Events last, see below.
+        for ( uint32_t i = 2; i-- > 0; ) {
+            if ( ! (ready & 1u << i) )
+                continue;
+
+            uint32_t n;
+            bool blocked;
+            const int err = i == 0 ?
+                                zz_forward(&r->down, BURST, &s->frontend_messages_received, &s->frontend_bytes_received,
+                                           &s->backend_messages_sent, &s->backend_bytes_sent, &n, &blocked) :
+                                zz_forward(&r->up, BURST, &s->backend_messages_received, &s->backend_bytes_received,
+                                           &s->frontend_messages_sent, &s->frontend_bytes_sent, &n, &blocked);
+            if ( err )
+                return err;
+
+            *moved += n;
+            r->pace.moved += n;
+            if ( blocked )
+                waiting |= 1u << i;
+            else if ( n == BURST )
+                again |= 1u << i;
+            r->items[1 - i].ask |= n > 0; // the edge rule
+        }
+
+        // Where messages wait for room there is nothing to look for. The socket
+        // that has none tells by its descriptor when there is some, unless a call
+        // on it takes that news: no asking, but all have a turn after the sleep.
+        zz_item items[2] = {r->items[0], r->items[1]};
+        for ( int i = 0; i < 2; i++ ) {
+            r->items[i].ask = false;
+            if ( waiting & 1u << i ) {
+                items[i].fd = -1;
+                items[i].ask = false;
+            }
+            if ( waiting & 1u << (1 - i) )
+                items[i].ask = false;
+        }
+
+        uint32_t news;
+        const int most = waiting && (timeout_ms < 0 || timeout_ms > LOOK_MS) ? LOOK_MS : timeout_ms;
+        const int err = zz_wait(items, 2, &r->w, NULL, NULL, &r->pace, again ? 0 : most, &news);
+        if ( err )
+            return err;
+        ready = waiting ? 3 : news | again;
+    } while ( timeout_ms < 0 && ! atomic_load(&r->stop) );
+
+    return 0;
 }

@@ -96,10 +96,43 @@ typedef struct zz_item {
 
 enum { ZZ_ITEMS_MAX = 16 };
 
+/* How busy a thread is. Above a rate at which each wake-up would bring it but a
+ * few messages, zz_wait() first lets some more arrive: that saves waking and
+ * sleeping, here and in the threads that send. */
+typedef struct zz_pace {
+    uint64_t since; /* ns: start of the period that is being counted */
+    uint64_t moved; /* messages moved in it */
+    uint64_t nap;   /* ns: what zz_wait() adds to the time that a message takes, at most */
+} zz_pace;
+
+enum {
+    ZZ_BUSY_PERIOD_NS = 1000000, /* over which messages are counted */
+    ZZ_BUSY_RATE = 50000,        /* messages a second from which on there is a nap */
+    ZZ_BUSY_NAP_MAX_NS = 100000, /* from 100,000 messages a second on; below, as many ns as messages */
+};
+
 /* Waits up to timeout_ms (negative: no bound) for news on items, for a record
  * in a or b (either may be NULL), or for w to be written. Bit i of *ready is
- * set for news on item i, which may turn out to be none. */
-int zz_wait(zz_item* items, uint32_t n, zz_waker* w, zz_queue* a, zz_queue* b, int timeout_ms, uint32_t* ready);
+ * set for news on item i, which may turn out to be none. pace, which may be NULL,
+ * is told by the caller what was moved. */
+int zz_wait(zz_item* items, uint32_t n, zz_waker* w, zz_queue* a, zz_queue* b, zz_pace* pace, int timeout_ms,
+            uint32_t* ready);
+
+/* What zz_serve() needs besides what zz_wait() does. */
+typedef struct zz_service {
+    zz_channel* ch;
+    zz_sender* sender;
+    void* xpub;
+    void* xsub;
+    void* push; /* NULL: logs are not sent */
+    uint32_t xpub_item, xsub_item;
+} zz_service;
+
+/* Waits without bound as zz_wait() does, and meanwhile sends what the channel's
+ * outbound queues get, so that a node that only sends stays in here. Returns
+ * when there is news on an item, when a message met a high-water mark, or when
+ * the channel is stopping. */
+int zz_serve(zz_item* items, uint32_t n, const zz_service* s, zz_pace* pace, uint32_t* ready);
 
 /* A broker's forwarding in one direction. */
 typedef struct zz_forwarder {
@@ -117,5 +150,21 @@ void zz_forwarder_close(zz_forwarder* f);
  * for room. The counters are those of zz_broker_stats for this direction. */
 int zz_forward(zz_forwarder* f, uint32_t max, _Atomic(uint64_t)* messages_in, _Atomic(uint64_t)* bytes_in,
                _Atomic(uint64_t)* messages_out, _Atomic(uint64_t)* bytes_out, uint32_t* moved, bool* blocked);
+
+/* A broker: items are its XSUB and its XPUB, down forwards from the one to the
+ * other, up back. */
+typedef struct zz_relay {
+    zz_item items[2];
+    zz_forwarder down, up;
+    zz_waker w;
+    zz_pace pace;
+    zz_broker_stats* stats;
+    _Atomic(uint32_t) stop;
+} zz_relay;
+
+/* Forwards both ways, and sleeps while there is nothing to forward. With
+ * timeout_ms negative, until stop is set and w written; otherwise one round with
+ * a sleep of up to that long. *moved is how many messages. */
+int zz_relay_run(zz_relay* r, int timeout_ms, uint64_t* moved);
 
 #endif

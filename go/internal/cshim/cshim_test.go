@@ -352,32 +352,100 @@ func TestKeys(t *testing.T) {
 	}
 }
 
-// Forwarding keeps messages whole and in order, and a message that finds no
-// room waits.
-func TestForwarder(t *testing.T) {
+// Forwarding keeps messages whole and in order.
+func TestRelay(t *testing.T) {
 	r := newRig(t)
 	stats := cshim.NewBrokerStats()
-	down, up := cshim.NewForwarder(r.xsub, r.xpub, stats, true), cshim.NewForwarder(r.xpub, r.xsub, stats, false)
-	defer down.Close()
-	defer up.Close()
-	turn := func() {
-		for _, f := range []*cshim.Forwarder{down, up} {
-			if _, _, err := f.Forward(3); err != nil {
-				t.Fatal(err)
-			}
-		}
+	relay, err := cshim.NewRelay(r.xsub, r.xpub, stats)
+	if err != nil {
+		t.Fatal(err)
 	}
+	defer relay.Close()
+	ended := testkit.Go(relay.Run)
 	r.sub.Subscribe("")
-	testkit.Eventually(t, "the subscription to pass", func() bool { turn(); return stats.FrontendMessagesSent.Load() == 1 })
 	r.pub.AwaitMessage("\x01")
-	const many = 50
+	const many = 500 // the XPUBs drop above 1000
 	for i := range many {
 		r.pub.SendParts(append([]string{fmt.Sprint(i)}, make([]string, i%5)...)...)
 	}
-	testkit.Eventually(t, "all to pass", func() bool { turn(); return stats.BackendMessagesSent.Load() == many })
 	for i := range many {
 		if got := r.sub.RecvParts(); got[0] != fmt.Sprint(i) || len(got) != i%5+1 {
 			t.Fatalf("message %d is %q", i, got)
 		}
+	}
+	relay.Stop()
+	if err := testkit.Result(t, "the end", ended); err != nil {
+		t.Error(err)
+	}
+	if got := stats.BackendMessagesSent.Load(); got != many {
+		t.Errorf("counted %d messages", got)
+	}
+}
+
+// Serving sends what comes, events and subscriptions, and ends for news on a
+// socket and for a stop.
+func TestServe(t *testing.T) {
+	r := newRig(t)
+	sender, err := cshim.NewSender(r.Host.Channel, "n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sender.Close()
+	poller := cshim.NewPoller(r.Host.Channel)
+	defer poller.Close()
+	xsubBit, xpubBit := poller.Add(r.xsub), poller.Add(r.xpub)
+	service := cshim.NewService(r.Host.Channel, sender, r.xpub, r.xsub, nil, xpubBit, xsubBit)
+	defer service.Close()
+
+	r.sub.Subscribe("")
+	receiver := cshim.NewReceiver(r.Host.Channel, "n")
+	defer receiver.Close()
+	subscribed, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for told := false; !r.Host.Channel.Stopping(); {
+			ready, err := poller.Serve(service)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if ready&xsubBit != 0 { // a connection: no message
+				receiver.Events(r.xsub, cshim.Limits{})
+			}
+			if ready&xpubBit == 0 {
+				continue
+			}
+			got, err := receiver.Subscriptions(r.xpub, cshim.Limits{})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if receiver.Commit(); got.Taken > 0 && !told {
+				told = true
+				close(subscribed)
+			}
+		}
+	}()
+	defer func() { // before what it uses is freed
+		r.Host.Channel.Stop()
+		<-ended
+	}()
+	testkit.Done(t, "news of the subscription", subscribed)
+
+	const many = 500 // the XPUB drops above 1000
+	for i := range many {
+		r.Host.Publish("t", testkit.EventFormat, fmt.Sprint(i))
+	}
+	r.Host.Subscribe("mine")
+	for i := range many {
+		if got := r.sub.RecvParts(); got[0] != "t" || got[3] != fmt.Sprint(i) {
+			t.Fatalf("message %d is %q", i, got)
+		}
+	}
+	r.pub.AwaitMessage("\x01mine")
+	r.Host.Channel.Stop()
+	testkit.Done(t, "the end", ended)
+	if got := r.Host.Counters.EventsSent.Load(); got != many {
+		t.Errorf("counted %d events sent", got)
 	}
 }

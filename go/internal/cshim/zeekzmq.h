@@ -107,7 +107,8 @@ int32_t zeekzmq_node_stop(uint64_t node, char* err, size_t err_size);
 
 /* Starts the central broker: binds listen_xpub_endpoint and
  * listen_xsub_endpoint and forwards between them on a thread and a libzmq
- * context of its own. stats is updated while it runs and must outlive it. */
+ * context of its own, which a node with the option "own_broker" shares. stats is updated while it runs and must outlive
+ * it. */
 int32_t zeekzmq_broker_start(const zeekzmq_option* options, size_t n, zz_broker_stats* stats, uint64_t* broker,
                              char* err, size_t err_size);
 

@@ -35,6 +35,7 @@ static int sock_send(void* s, const void* p, size_t n, int flags) {
 }
 static int sock_recv(void* s, zmq_msg_t* m) { return zmq_msg_recv(m, s, ZMQ_DONTWAIT) < 0 ? zmq_errno() : 0; }
 static void prctl_name(const char* name) { prctl(PR_SET_NAME, name, 0, 0, 0); }
+static int prctl_slack(void) { return prctl(PR_SET_TIMERSLACK, 1000UL, 0UL, 0UL, 0UL); }
 static zz_waker* waker_new(void) {
 	zz_waker* w = calloc(1, sizeof(*w));
 	if ( w && ! zz_waker_init(w) ) {
@@ -47,19 +48,35 @@ static void waker_wake_always(zz_waker* w) {
 	atomic_store(&w->waiting, 1);
 	zz_waker_wake(w);
 }
-static int forward_to_backend(zz_forwarder* f, uint32_t max, zz_broker_stats* s, uint32_t* moved, bool* blocked) {
-	return zz_forward(f, max, &s->frontend_messages_received, &s->frontend_bytes_received, &s->backend_messages_sent,
-	                  &s->backend_bytes_sent, moved, blocked);
+static zz_relay* relay_new(void* xsub, int xsub_fd, void* xpub, int xpub_fd, zz_broker_stats* stats) {
+	zz_relay* r = calloc(1, sizeof(*r));
+	if ( ! r || ! zz_waker_init(&r->w) ) {
+		free(r);
+		return NULL;
+	}
+	r->items[0] = (zz_item){.socket = xsub, .fd = xsub_fd};
+	r->items[1] = (zz_item){.socket = xpub, .fd = xpub_fd};
+	zz_forwarder_init(&r->down, xsub, xpub);
+	zz_forwarder_init(&r->up, xpub, xsub);
+	r->stats = stats;
+	return r;
 }
-static int forward_to_frontend(zz_forwarder* f, uint32_t max, zz_broker_stats* s, uint32_t* moved, bool* blocked) {
-	return zz_forward(f, max, &s->backend_messages_received, &s->backend_bytes_received, &s->frontend_messages_sent,
-	                  &s->frontend_bytes_sent, moved, blocked);
+static void relay_stop(zz_relay* r) {
+	atomic_store(&r->stop, 1);
+	waker_wake_always(&r->w);
+}
+static void relay_free(zz_relay* r) {
+	zz_forwarder_close(&r->down);
+	zz_forwarder_close(&r->up);
+	zz_waker_destroy(&r->w);
+	free(r);
 }
 */
 import "C"
 
 import (
 	"fmt"
+	"math/bits"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -349,6 +366,10 @@ func SetThreadName(name string) {
 	C.prctl_name(c)
 }
 
+// SetTimerSlack makes the calling thread's short sleeps end within a microsecond
+// of their time, instead of 50.
+func SetTimerSlack() { C.prctl_slack() }
+
 // Poller waits for news on sockets, on a waker, and on a channel's outbound
 // queues. Its items are numbered in the order in which they were added.
 type Poller struct {
@@ -358,6 +379,7 @@ type Poller struct {
 	own   bool
 	a, b  *C.zz_queue
 	ready *C.uint32_t
+	pace  *C.zz_pace
 
 	waking sync.Mutex // of Wake and Close: nobody wakes what is freed
 
@@ -369,8 +391,13 @@ func newPoller() *Poller {
 	return &Poller{
 		items: (*[C.ZZ_ITEMS_MAX]C.zz_item)(C.calloc(C.ZZ_ITEMS_MAX, C.sizeof_zz_item)),
 		ready: (*C.uint32_t)(C.calloc(1, C.sizeof_uint32_t)),
+		pace:  (*C.zz_pace)(C.calloc(1, C.sizeof_zz_pace)),
 	}
 }
+
+// Moved says that so many messages were moved since the last wait. When there
+// are very many, Wait lets some more arrive before it looks.
+func (p *Poller) Moved(n int) { p.pace.moved += C.uint64_t(n) }
 
 // NewPoller makes a poller that also wakes for the channel's outbound queues
 // and for [Channel.Stop].
@@ -445,7 +472,7 @@ func (p *Poller) Wait(timeoutMs int) (uint32, error) {
 			p.items[i].fd, p.items[i].ask = -1, false
 		}
 	}
-	rc := C.zz_wait(&p.items[0], C.uint32_t(p.n), p.w, a, b, C.int(timeoutMs), p.ready)
+	rc := C.zz_wait(&p.items[0], C.uint32_t(p.n), p.w, a, b, p.pace, C.int(timeoutMs), p.ready)
 	for i := 0; i < p.n; i++ {
 		p.items[i].fd = fds[i]
 	}
@@ -453,12 +480,40 @@ func (p *Poller) Wait(timeoutMs int) (uint32, error) {
 	return uint32(*p.ready), errno(rc)
 }
 
+// Serve waits without bound as Wait does, and meanwhile sends what the channel's
+// outbound queues get: C only, so that Go's scheduler has no part in it. It
+// returns for news on sockets, a message that met a high-water mark, and
+// [Channel.Stop].
+func (p *Poller) Serve(s *Service) (uint32, error) {
+	rc := C.zz_serve(&p.items[0], C.uint32_t(p.n), s.c, p.pace, p.ready)
+	return uint32(*p.ready), errno(rc)
+}
+
+// Service is what [Poller.Serve] sends to.
+type Service struct{ c *C.zz_service }
+
+// NewService makes a service; push may be nil. The bits are those of
+// [Poller.Add].
+func NewService(ch *Channel, s *Sender, xpub, xsub, push *Socket, xpubBit, xsubBit uint32) *Service {
+	c := (*C.zz_service)(C.calloc(1, C.sizeof_zz_service))
+	c.ch, c.sender, c.xpub, c.xsub = (*C.zz_channel)(ch.ptr), s.c, xpub.ptr, xsub.ptr
+	c.xpub_item, c.xsub_item = C.uint32_t(bits.TrailingZeros32(xpubBit)), C.uint32_t(bits.TrailingZeros32(xsubBit))
+	if push != nil {
+		c.push = push.ptr
+	}
+	return &Service{c}
+}
+
+// Close frees the service.
+func (s *Service) Close() { C.free(unsafe.Pointer(s.c)) }
+
 // Close frees the poller, not its sockets. No wait may be under way.
 func (p *Poller) Close() {
 	p.waking.Lock()
 	defer p.waking.Unlock()
 	C.free(unsafe.Pointer(p.items))
 	C.free(unsafe.Pointer(p.ready))
+	C.free(unsafe.Pointer(p.pace))
 	if p.own {
 		C.zz_waker_destroy(p.w)
 		C.free(unsafe.Pointer(p.w))
@@ -466,47 +521,51 @@ func (p *Poller) Close() {
 	p.w = nil
 }
 
-// Forwarder moves messages between a broker's sockets.
-type Forwarder struct {
-	c         *C.zz_forwarder
-	stats     *C.zz_broker_stats
-	toBackend bool
-	moved     *C.uint32_t
-	blocked   *C.bool
+// Relay forwards between a broker's sockets.
+type Relay struct {
+	c     *C.zz_relay
+	moved *C.uint64_t
+
+	stopping sync.Mutex // of Stop and Close: nobody wakes what is freed
 }
 
-// NewForwarder makes a forwarder for one direction: from the frontend (the
-// XSUB that nodes publish to) to the backend, or back.
-func NewForwarder(from, to *Socket, stats *BrokerStats, toBackend bool) *Forwarder {
-	f := &Forwarder{
-		c:         (*C.zz_forwarder)(C.calloc(1, C.sizeof_zz_forwarder)),
-		stats:     (*C.zz_broker_stats)(unsafe.Pointer(stats)),
-		toBackend: toBackend,
-		moved:     (*C.uint32_t)(C.calloc(1, C.sizeof_uint32_t)),
-		blocked:   (*C.bool)(C.calloc(1, C.sizeof_bool)),
+// NewRelay makes a relay between the XSUB that nodes publish to and the XPUB
+// that they receive from.
+func NewRelay(xsub, xpub *Socket, stats *BrokerStats) (*Relay, error) {
+	c, err := C.relay_new(xsub.ptr, C.int(xsub.fd), xpub.ptr, C.int(xpub.fd), (*C.zz_broker_stats)(unsafe.Pointer(stats)))
+	if c == nil {
+		return nil, err
 	}
-	C.zz_forwarder_init(f.c, from.ptr, to.ptr)
-	return f
+	return &Relay{c: c, moved: (*C.uint64_t)(C.calloc(1, C.sizeof_uint64_t))}, nil
 }
 
-// Forward moves up to max messages and says how many it moved and whether one
-// is held back for want of room.
-func (f *Forwarder) Forward(max int) (moved int, blocked bool, err error) {
-	var rc C.int
-	if f.toBackend {
-		rc = C.forward_to_backend(f.c, C.uint32_t(max), f.stats, f.moved, f.blocked)
-	} else {
-		rc = C.forward_to_frontend(f.c, C.uint32_t(max), f.stats, f.moved, f.blocked)
+// Run forwards until Stop.
+func (r *Relay) Run() error { return errno(C.zz_relay_run(r.c, -1, r.moved)) }
+
+// Round forwards what there is, waits up to timeoutMs milliseconds for more if
+// there is nothing, and says how many messages it forwarded.
+func (r *Relay) Round(timeoutMs int) (moved uint64, err error) {
+	rc := C.zz_relay_run(r.c, C.int(timeoutMs), r.moved)
+	return uint64(*r.moved), errno(rc)
+}
+
+// Stop ends Run, now and later. Any goroutine, also after Close, when it does
+// nothing.
+func (r *Relay) Stop() {
+	r.stopping.Lock()
+	defer r.stopping.Unlock()
+	if r.c != nil {
+		C.relay_stop(r.c)
 	}
-	return int(*f.moved), bool(*f.blocked), errno(rc)
 }
 
-// Close frees the forwarder, not its sockets.
-func (f *Forwarder) Close() {
-	C.zz_forwarder_close(f.c)
-	C.free(unsafe.Pointer(f.c))
-	C.free(unsafe.Pointer(f.moved))
-	C.free(unsafe.Pointer(f.blocked))
+// Close frees the relay, not its sockets.
+func (r *Relay) Close() {
+	r.stopping.Lock()
+	defer r.stopping.Unlock()
+	C.relay_free(r.c)
+	C.free(unsafe.Pointer(r.moved))
+	r.c = nil
 }
 
 // NewBrokerStats allocates counters in C memory, which the broker's thread

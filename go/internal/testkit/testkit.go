@@ -166,9 +166,9 @@ func FreePort(tb testing.TB) int {
 // HostPort is the address of a TCP endpoint, as package net writes it.
 func HostPort(endpoint string) string { return strings.TrimPrefix(endpoint, "tcp://") }
 
-// TCPQuiet says whether the kernel holds no byte that was sent to or from the
-// endpoint's port and not read yet.
-func TCPQuiet(tb testing.TB, endpoint string) bool {
+// tcpConnections calls f for each connection to or from the endpoint's port with
+// the bytes that the kernel holds of it, until f returns false.
+func tcpConnections(tb testing.TB, endpoint string, f func(queues string) bool) {
 	tb.Helper()
 	_, port, err := net.SplitHostPort(HostPort(endpoint))
 	if err != nil {
@@ -182,15 +182,33 @@ func TCPQuiet(tb testing.TB, endpoint string) bool {
 		tb.Fatal(err)
 	}
 	for _, line := range strings.Split(string(table), "\n")[1:] {
-		f := strings.Fields(line)
-		if len(f) < 5 || f[3] == "0A" { // listening
+		c := strings.Fields(line)
+		if len(c) < 5 || c[3] == "0A" { // listening
 			continue
 		}
-		if (strings.HasSuffix(f[1], suffix) || strings.HasSuffix(f[2], suffix)) && f[4] != "00000000:00000000" {
-			return false
+		if (strings.HasSuffix(c[1], suffix) || strings.HasSuffix(c[2], suffix)) && !f(c[4]) {
+			return
 		}
 	}
-	return true
+}
+
+// TCPQuiet says whether the kernel holds no byte that was sent to or from the
+// endpoint's port and not read yet.
+func TCPQuiet(tb testing.TB, endpoint string) bool {
+	tb.Helper()
+	quiet := true
+	tcpConnections(tb, endpoint, func(queues string) bool {
+		quiet = queues == "00000000:00000000"
+		return quiet
+	})
+	return quiet
+}
+
+// TCPUsed says whether there is a connection to the endpoint's port.
+func TCPUsed(tb testing.TB, endpoint string) (used bool) {
+	tb.Helper()
+	tcpConnections(tb, endpoint, func(string) bool { used = true; return false })
+	return used
 }
 
 // ---- Leaks ----

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package engine
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/zeekzmq/zeek-zeromq/go/internal/cshim"
+	"github.com/zeekzmq/zeek-zeromq/go/options"
+)
+
+// BrokerContext is the libzmq context of a broker. A node of the same process
+// that is told so (own_broker) has its sockets in it too, and reaches the broker
+// by inproc instead of TCP: same messages, same marks, but two I/O threads and
+// the network's stack less on the way.
+//
+// Not with CURVE, so that a node's wrong keys are noticed; and there is neither
+// reconnection nor a monitoring event on such a connection, which cannot break.
+type BrokerContext struct {
+	*sharedContext
+}
+
+// localBroker is where nodes of the process find a broker.
+type localBroker struct {
+	ctx            *sharedContext
+	xpub, xsub     string // as nodes elsewhere know them
+	inXPub, inXSub string // as nodes of the process do
+}
+
+var (
+	localBrokers []*localBroker // guarded by contextMutex
+	brokerNumber int
+)
+
+// NewBrokerContext makes a context with so many I/O threads.
+func NewBrokerContext(ioThreads int) (*BrokerContext, error) {
+	c, err := cshim.NewContext(ioThreads)
+	if err != nil {
+		return nil, err
+	}
+	return &BrokerContext{&sharedContext{Context: c, refs: 1}}, nil
+}
+
+// Offer binds the broker's sockets for nodes of the process, which know it by
+// the listening endpoints in o.
+func (c *BrokerContext) Offer(xpub, xsub *cshim.Socket, o *options.Options) error {
+	if o.CurveServer() {
+		return nil
+	}
+	contextMutex.Lock()
+	defer contextMutex.Unlock()
+	brokerNumber++
+	b := &localBroker{c.sharedContext, o.ListenXPubEndpoint, o.ListenXSubEndpoint,
+		fmt.Sprintf("inproc://broker-%d-xpub", brokerNumber), fmt.Sprintf("inproc://broker-%d-xsub", brokerNumber)}
+	if err := xpub.Bind(b.inXPub); err != nil {
+		return &EndpointError{"bind xpub", "listen_xpub_endpoint", b.inXPub, err}
+	}
+	if err := xsub.Bind(b.inXSub); err != nil {
+		return &EndpointError{"bind xsub", "listen_xsub_endpoint", b.inXSub, err}
+	}
+	localBrokers = append(localBrokers, b)
+	return nil
+}
+
+// Release gives the context back: no new node finds the broker, and once its
+// last node has ended too, the context is terminated within the given time.
+func (c *BrokerContext) Release(linger time.Duration) {
+	contextMutex.Lock()
+	for i, b := range localBrokers {
+		if b.ctx == c.sharedContext {
+			localBrokers = append(localBrokers[:i], localBrokers[i+1:]...)
+			break
+		}
+	}
+	contextMutex.Unlock()
+	c.release(linger)
+}
+
+// ownBroker is the process's broker that the options mean, or nil. Called with
+// contextMutex held.
+func ownBroker(o *options.Options) *localBroker {
+	if !o.OwnBroker || o.CurveClient() {
+		return nil
+	}
+	for _, b := range localBrokers {
+		if b.xpub == o.ConnectXSubEndpoint && b.xsub == o.ConnectXPubEndpoint {
+			return b
+		}
+	}
+	return nil
+}

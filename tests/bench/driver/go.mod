@@ -1,0 +1,3 @@
+module github.com/zeekzmq/zeek-zeromq/tests/bench
+
+go 1.22
