@@ -30,6 +30,7 @@ redef Test::expected += { "worker-1", "worker-2" };
 
 global n = 0;
 global acks = 0;
+global unsubscribed = F;
 
 function send()
 	{
@@ -44,15 +45,31 @@ event Test::everyone_up()
 	send();
 	}
 
-event ack(who: string, m: count)
+function proceed()
 	{
-	if ( ++acks < 2 * n )
+	if ( acks < 2 * n || ! unsubscribed )
 		return;
 
 	if ( n == 3 )
 		Test::end();
 	else
 		send();
+	}
+
+event ack(who: string, m: count)
+	{
+	++acks;
+	proceed();
+	}
+
+# It follows the unsubscription on its way through the broker; an ack might be faster.
+event Cluster::Backend::ZeroMQ::subscription(topic: string)
+	{
+	if ( topic != "test.unsubscribed." )
+		return;
+
+	unsubscribed = T;
+	proceed();
 	}
 # @TEST-END-FILE
 
@@ -67,7 +84,10 @@ event zeek_init() &priority=-20
 event marker(n: count)
 	{
 	if ( n == 1 )
+		{
 		Cluster::unsubscribe("test.news.");
+		Cluster::subscribe("test.unsubscribed.");
+		}
 
 	Cluster::publish(Cluster::manager_topic, ack, Cluster::node, n);
 	}
