@@ -27,6 +27,7 @@ type proc struct {
 	cmd   *exec.Cmd
 	stdin io.WriteCloser
 	lines chan []string // what it printed after "bench"; closed at its end
+	early [][]string    // what it printed before it was waited for
 	end   error         // valid when lines is closed
 }
 
@@ -72,6 +73,15 @@ func (b *bench) start(name, dir string, env []string, program string, args ...st
 
 // await waits for a line that starts with these words and returns the rest.
 func (p *proc) await(b *bench, words ...string) ([]string, error) {
+	isIt := func(w []string) bool {
+		return len(w) >= len(words) && strings.Join(w[:len(words)], " ") == strings.Join(words, " ")
+	}
+	for i, w := range p.early {
+		if isIt(w) {
+			p.early = append(p.early[:i], p.early[i+1:]...)
+			return w[len(words):], nil
+		}
+	}
 	late := time.After(patience)
 	var last []string
 	for {
@@ -80,10 +90,11 @@ func (p *proc) await(b *bench, words ...string) ([]string, error) {
 			if !ok {
 				return nil, fmt.Errorf("%s ended (%v) before %q: %s", p.name, p.end, words, p.lastError())
 			}
-			last = w
-			if len(w) >= len(words) && strings.Join(w[:len(words)], " ") == strings.Join(words, " ") {
+			if isIt(w) {
 				return w[len(words):], nil
 			}
+			last = w
+			p.early = append(p.early, w)
 		case <-late:
 			return nil, fmt.Errorf("%s: no %q within %v; the last it said was %q: %s", p.name, words, patience, last, p.lastError())
 		case <-b.ctx.Done():
