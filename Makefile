@@ -118,7 +118,7 @@ clean:
 	rm -rf build/bin build/go build/lib/libzeekzmq.so build/dist build/test build/Zeek_ZeroMQ_Go.tgz
 
 distclean:
-	rm -rf build
+	rm -rf build tests/abi/build tests/btest/.tmp
 
 help:
 	@sed -n '3,/^$$/s/^#  *//p' $(firstword $(MAKEFILE_LIST))

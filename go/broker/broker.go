@@ -45,7 +45,10 @@ type Broker struct {
 	stats      *Stats
 	poller     *cshim.Poller
 	down, up   *cshim.Forwarder // events, subscriptions
-	stopZAP    func()
+	allowed    []string         // public keys beside curve_client_publickey
+	zap        *engine.ZAP
+	endpoints  [2]string
+	turns      atomic.Uint64 // of the loop
 	stopping   atomic.Bool
 	done       chan struct{}
 	failure    error
@@ -54,8 +57,9 @@ type Broker struct {
 // Start binds listen_xpub_endpoint and listen_xsub_endpoint and forwards
 // between them. Errors are of type *[engine.EndpointError] where an endpoint is
 // at fault. On an error nothing is left behind. stats must be memory of
-// [NewStats] or of a C host.
-func Start(opts options.Options, stats *Stats) (*Broker, error) {
+// [NewStats] or of a C host. With CURVE, clients with one of the allowed public
+// keys may connect beside those with curve_client_publickey.
+func Start(opts options.Options, stats *Stats, allowed ...string) (*Broker, error) {
 	if err := opts.CheckKeys(); err != nil {
 		return nil, err
 	}
@@ -67,7 +71,7 @@ func Start(opts options.Options, stats *Stats) (*Broker, error) {
 		return nil, fmt.Errorf("cannot start the broker: %w", err)
 	}
 
-	b := &Broker{opts: opts, ctx: ctx, stats: stats, done: make(chan struct{})}
+	b := &Broker{opts: opts, ctx: ctx, stats: stats, allowed: allowed, done: make(chan struct{})}
 	if err := b.open(); err != nil {
 		b.close(0)
 		return nil, err
@@ -82,7 +86,7 @@ func (b *Broker) open() error {
 		return err
 	}
 	if b.opts.CurveServer() {
-		if b.stopZAP, err = engine.ServeZAP(b.ctx, b.opts.CurveClientPublicKey); err != nil {
+		if b.zap, err = engine.ServeZAP(b.ctx, append(b.allowed, b.opts.CurveClientPublicKey)...); err != nil {
 			return err
 		}
 	}
@@ -91,6 +95,12 @@ func (b *Broker) open() error {
 	}
 	if err := b.xsub.Bind(b.opts.ListenXSubEndpoint); err != nil {
 		return &engine.EndpointError{Doing: "bind xsub", Option: "listen_xsub_endpoint", Endpoint: b.opts.ListenXSubEndpoint, Err: err}
+	}
+	if b.endpoints[0], err = b.xpub.LastEndpoint(); err != nil {
+		return err
+	}
+	if b.endpoints[1], err = b.xsub.LastEndpoint(); err != nil {
+		return err
 	}
 	if b.poller, err = cshim.NewWakePoller(); err != nil {
 		return fmt.Errorf("cannot make the broker's waker: %w", err)
@@ -103,10 +113,37 @@ func (b *Broker) open() error {
 }
 
 // Endpoints returns the endpoints bound, with the ports that the system chose.
-func (b *Broker) Endpoints() (xpub, xsub string) {
-	xpub, _ = b.xpub.LastEndpoint()
-	xsub, _ = b.xsub.LastEndpoint()
-	return xpub, xsub
+func (b *Broker) Endpoints() (xpub, xsub string) { return b.endpoints[0], b.endpoints[1] }
+
+// SetAllowed replaces the public keys of the clients that may connect. Those that
+// are connected stay so. Without CURVE it does nothing. On an error nothing has
+// changed.
+func (b *Broker) SetAllowed(publicKeys []string) error {
+	if b.zap == nil {
+		return nil
+	}
+	return b.zap.SetAllowed(publicKeys)
+}
+
+// Alive says whether the broker's thread took a turn within the given time.
+func (b *Broker) Alive(within time.Duration) bool {
+	before := b.turns.Load()
+	deadline := time.Now().Add(within)
+	for pause := 100 * time.Microsecond; ; pause = min(2*pause, 10*time.Millisecond) {
+		select {
+		case <-b.done:
+			return false
+		default:
+		}
+		b.poller.Wake()
+		if b.turns.Load() != before {
+			return true
+		}
+		if time.Now().After(deadline) {
+			return false
+		}
+		time.Sleep(pause)
+	}
 }
 
 // Done is closed when the broker has ended, whether by Stop or by a failure.
@@ -159,6 +196,7 @@ func (b *Broker) loop() (linger time.Duration, err error) {
 
 	var deadline, lastMoved time.Time
 	for {
+		b.turns.Add(1)
 		moved, blocked, err := b.forward()
 		if err != nil {
 			return 0, err
@@ -217,9 +255,7 @@ func (b *Broker) close(linger time.Duration) {
 			f.Close()
 		}
 	}
-	if b.stopZAP != nil {
-		b.stopZAP()
-	}
+	b.zap.Stop()
 	if b.poller != nil {
 		b.poller.Close()
 	}

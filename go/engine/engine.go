@@ -121,7 +121,8 @@ func Start(ch *cshim.Channel, opts options.Options) (*Engine, error) {
 // Stop makes the engine send what is queued, within linger_ms, close its
 // sockets and end, and waits for that. Afterwards the channel is the caller's
 // again, unless the error is [ErrTimeout]. With a linger_ms of -1 it waits until
-// everything is sent.
+// everything is sent. While other nodes of the process live, what libzmq has
+// taken over by then goes out in the background.
 func (e *Engine) Stop() error {
 	e.ch.Stop()
 

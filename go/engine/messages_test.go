@@ -393,6 +393,28 @@ func TestTrafficBothWays(t *testing.T) {
 	n.counter("events received", &n.Counters.EventsReceived, many)
 }
 
+// A subscription that arrives while the node sends is seen, although sending
+// may have taken the news of it off the socket's descriptor.
+func TestSubscriptionsAmidTraffic(t *testing.T) {
+	n := start(t, func(o *options.Options) { o.XPubSndHWM = 0 })
+	event := testkit.NumberedEvent(1)
+	for i := range 300 {
+		topic := fmt.Sprint("topic", i)
+		done := testkit.Go(func() error {
+			for range 300 {
+				n.Publish("nobody wants this", testkit.EventFormat, event)
+			}
+			return nil
+		})
+		n.sub.Subscribe(topic)
+		testkit.Result(t, "publishing", done)
+		testkit.Eventually(t, topic, func() bool {
+			seen := n.Drain()
+			return len(seen) > 0 && seen[len(seen)-1].Topic == topic
+		})
+	}
+}
+
 // inOrder receives numbered events from 0 up to n.
 func inOrder(from *testkit.Peer, n int) error {
 	for i := range n {

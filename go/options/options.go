@@ -83,7 +83,8 @@ type Options struct {
 	ReconnectInterval    time.Duration `opt:"reconnect_interval" default:"0.1" max:"2147483"`
 	ReconnectIntervalMax time.Duration `opt:"reconnect_interval_max" default:"1" max:"2147483"`
 
-	// A longer message ends the connection that brought it; 0: no bound.
+	// On listening sockets, a longer message ends the connection that brought it;
+	// 0: no bound. A connecting socket would never connect again.
 	MaxMessageSize uint64 `opt:"max_message_size" default:"134217728" max:"9223372036854775807" unit:"bytes"`
 
 	// Messages taken from one socket before the next; 0: as many as there are.

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -53,6 +55,20 @@ var defaults = map[string]string{
 	"engine_threads":      "3",
 	"engine_gc_percent":   "100",
 	"engine_memory_limit": "0",
+
+	"xpub_overload":          "drop",
+	"onloop_overload":        "drop",
+	"log_overload":           "drop",
+	"overload_block_limit":   "1s",
+	"node_name":              "",
+	"log_spill_dir":          ".",
+	"log_spill_max_bytes":    "1073741824",
+	"heartbeat_interval":     "2s",
+	"heartbeat_timeout":      "6s",
+	"tcp_keepalive":          "T",
+	"tcp_keepalive_idle":     "15s",
+	"reconnect_interval":     "100ms",
+	"reconnect_interval_max": "1s",
 }
 
 func text(v reflect.Value) string {
@@ -87,7 +103,9 @@ func TestDefaults(t *testing.T) {
 func TestSetReachesItsOptionAndNoOther(t *testing.T) {
 	values := map[string]string{
 		"connect_log_endpoints": "tcp://127.0.0.1:1", "connect_xpub_nodrop": "F", "listen_xpub_nodrop": "F",
-		"log_immediate": "T", "ipv6": "T",
+		"log_immediate": "T", "ipv6": "T", "tcp_keepalive": "F",
+		"xpub_overload": "block", "onloop_overload": "block", "log_overload": "spill",
+		"node_name": "some text", "log_spill_dir": "/some/where",
 	}
 	for name, was := range defaults {
 		value, given := values[name]
@@ -113,8 +131,11 @@ func TestSetReachesItsOptionAndNoOther(t *testing.T) {
 			want[n] = v
 		}
 		want[name] = value
-		if name == "connect_log_endpoints" {
+		switch {
+		case name == "connect_log_endpoints":
 			want[name] = "[" + value + "]"
+		case value == "7" && strings.HasSuffix(was, "s"): // an interval
+			want[name] = "7s"
 		}
 		if diff := cmp.Diff(want, all(&o)); diff != "" {
 			t.Errorf("after %s=%s (-want +got):\n%s", name, value, diff)
@@ -129,7 +150,8 @@ func TestRanges(t *testing.T) {
 		"xpub_sndhwm": "0 2147483647", "xsub_rcvhwm": "0 2147483647", "log_sndhwm": "0 2147483647", "log_rcvhwm": "0 2147483647",
 		"xpub_sndbuf": "-1 2147483647", "xsub_rcvbuf": "-1 2147483647", "log_sndbuf": "-1 2147483647", "log_rcvbuf": "-1 2147483647",
 		"onloop_queue_hwm": "0 18446744073709551615", "poll_max_messages": "0 18446744073709551615", "debug_flags": "0 18446744073709551615",
-		"max_message_size": "0 9223372036854775807", "engine_memory_limit": "0 9223372036854775807",
+		"log_spill_max_bytes": "0 18446744073709551615",
+		"max_message_size":    "0 9223372036854775807", "engine_memory_limit": "0 9223372036854775807",
 		"proxy_io_threads": "1 64", "engine_threads": "1 64",
 		"engine_gc_percent": int32s,
 	}
@@ -163,6 +185,51 @@ func TestRanges(t *testing.T) {
 			}
 			if diff := cmp.Diff(defaults, all(&o)); diff != "" {
 				t.Errorf("%s %q was refused and yet changed something (-want +got):\n%s", name, bad, diff)
+			}
+		}
+	}
+}
+
+func TestChoices(t *testing.T) {
+	for name, choices := range map[string]string{
+		"xpub_overload": "drop block", "onloop_overload": "drop block", "log_overload": "drop block spill",
+	} {
+		for _, value := range []string{"drop", "block", "spill", "", "Drop", "drop block", "ignore"} {
+			o := options.Default()
+			err := o.Set(name, value)
+			if slices.Contains(strings.Fields(choices), value) {
+				if err != nil || all(&o)[name] != value {
+					t.Errorf("%s %q: %v", name, value, err)
+				}
+				continue
+			}
+			if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("%s %q", name, value)) || !strings.Contains(err.Error(), "drop, block") {
+				t.Errorf("%s %q: %v, want an error with the choices", name, value, err)
+			}
+		}
+	}
+}
+
+// Intervals are in seconds, with fractions, as Zeek's are.
+func TestIntervals(t *testing.T) {
+	for value, want := range map[string]time.Duration{"0": 0, "1": time.Second, "0.25": 250 * time.Millisecond, "3600": time.Hour} {
+		o := options.Default()
+		if err := o.Set("overload_block_limit", value); err != nil || o.OverloadBlockLimit != want {
+			t.Errorf("%q became %v, %v; want %v", value, o.OverloadBlockLimit, err, want)
+		}
+	}
+	for name, bad := range map[string][]string{
+		"overload_block_limit": {"3601", "-1", "-0.001", "", "1s", "x", "NaN", "Inf", "1e400"},
+		"tcp_keepalive_idle":   {"0", "0.9", "32768"},
+		"heartbeat_interval":   {"2147484", "-1"},
+	} {
+		for _, value := range bad {
+			o := options.Default()
+			if err := o.Set(name, value); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("%s %q", name, value)) {
+				t.Errorf("%s %q: %v, want an error with both", name, value, err)
+			}
+			if diff := cmp.Diff(defaults, all(&o)); diff != "" {
+				t.Errorf("%s %q was refused and yet changed something (-want +got):\n%s", name, value, diff)
 			}
 		}
 	}

@@ -60,6 +60,7 @@ import "C"
 
 import (
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"unsafe"
@@ -265,6 +266,7 @@ func (s *Socket) Monitor(c *Context, name string) (*Socket, error) {
 		return nil, err
 	}
 	pair.Set(Linger, 0)
+	pair.Set(RcvHWM, 0) // else libzmq's thread waits for us when it is full
 	if rc := C.sock_connect(pair.ptr, addr); rc != 0 {
 		pair.Close()
 		return nil, errno(rc)
@@ -357,6 +359,8 @@ type Poller struct {
 	a, b  *C.zz_queue
 	ready *C.uint32_t
 
+	waking sync.Mutex // of Wake and Close: nobody wakes what is freed
+
 	ignore           uint32 // sockets
 	ignoreA, ignoreB bool
 }
@@ -388,8 +392,15 @@ func NewWakePoller() (*Poller, error) {
 	return p, nil
 }
 
-// Wake ends a wait. Any goroutine; pollers of [NewWakePoller] only.
-func (p *Poller) Wake() { C.waker_wake_always(p.w) }
+// Wake ends a wait. Any goroutine, also after Close, when it does nothing;
+// pollers of [NewWakePoller] only.
+func (p *Poller) Wake() {
+	p.waking.Lock()
+	defer p.waking.Unlock()
+	if p.w != nil {
+		C.waker_wake_always(p.w)
+	}
+}
 
 // Add adds a socket and returns its bit in the result of Wait.
 func (p *Poller) Add(s *Socket) uint32 {
@@ -442,14 +453,17 @@ func (p *Poller) Wait(timeoutMs int) (uint32, error) {
 	return uint32(*p.ready), errno(rc)
 }
 
-// Close frees the poller, not its sockets.
+// Close frees the poller, not its sockets. No wait may be under way.
 func (p *Poller) Close() {
+	p.waking.Lock()
+	defer p.waking.Unlock()
 	C.free(unsafe.Pointer(p.items))
 	C.free(unsafe.Pointer(p.ready))
 	if p.own {
 		C.zz_waker_destroy(p.w)
 		C.free(unsafe.Pointer(p.w))
 	}
+	p.w = nil
 }
 
 // Forwarder moves messages between a broker's sockets.

@@ -26,7 +26,7 @@ import (
 
 // patience is how long a condition may take to come true: long enough for a
 // machine that is busy with other things.
-const patience = 8 * time.Second
+const patience = 30 * time.Second
 
 // Eventually waits until the condition is true.
 func Eventually(tb testing.TB, what string, condition func() bool) {

@@ -112,6 +112,15 @@ function burst(n: count)
 		print fmt("burst 2 took the limit, once: %s", took >= 3secs && took < 15secs);
 	}
 
+event ask()
+	{
+	if ( zeek_is_terminating() )
+		return;
+
+	Cluster::publish(Cluster::manager_topic, count_them);
+	schedule 500msecs { ask() };
+	}
+
 event wait_for_stop()
 	{
 	if ( file_size("../stopped") < 0.0 )
@@ -126,15 +135,6 @@ event wait_for_stop()
 	note("burst-2");
 	Cluster::publish(Cluster::manager_topic, count_them);
 	schedule 100msecs { ask() };
-	}
-
-event ask()
-	{
-	if ( zeek_is_terminating() )
-		return;
-
-	Cluster::publish(Cluster::manager_topic, count_them);
-	schedule 500msecs { ask() };
 	}
 
 event Test::everyone_up()

@@ -220,8 +220,8 @@ export {
 	## queued (``ZMQ_LINGER``). 0 discards it at once, -1 waits for ever.
 	const linger_ms: int = 500 &redef;
 
-	## Messages longer than this many bytes are refused and their sender
-	## disconnected (``ZMQ_MAXMSGSIZE``). 0 means no limit.
+	## Messages longer than this many bytes are refused by the broker and the
+	## loggers, and their sender disconnected (``ZMQ_MAXMSGSIZE``). 0 means no limit.
 	const max_message_size: count = 134217728 &redef;
 
 	# ---- Encryption ----------------------------------------------------------
