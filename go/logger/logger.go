@@ -279,7 +279,7 @@ func (l *Logger) Stop(ctx context.Context) error {
 // How long a stopping logger receives at most, and how long nothing may arrive for it to end before.
 const (
 	lastCall = time.Second
-	quiet    = 20 * time.Millisecond
+	quiet    = 200 * time.Millisecond
 )
 
 func (l *Logger) run() {
@@ -347,7 +347,7 @@ func (l *Logger) receive() error {
 func (l *Logger) dispatch(parts [][]byte) {
 	if len(parts) != 4 || string(parts[2]) != logbatch.Format {
 		l.stats.Malformed.Add(1)
-		l.invalid.about(l.log, "a message that is no log batch was ignored", fmt.Errorf("it has %d parts", len(parts)))
+		l.invalid.about(l.log, "a message that is no log batch was ignored", notBatch(parts))
 		return
 	}
 	payload := parts[3]
@@ -385,6 +385,13 @@ func (l *Logger) dispatch(parts [][]byte) {
 	case <-l.abandon:
 		l.stats.Lost.Add(1)
 	}
+}
+
+func notBatch(parts [][]byte) error {
+	if len(parts) != 4 {
+		return fmt.Errorf("%d parts, want 4", len(parts))
+	}
+	return fmt.Errorf("format %.100q, want %q", parts[2], logbatch.Format)
 }
 
 func (l *Logger) reject(err error) {

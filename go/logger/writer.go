@@ -36,6 +36,7 @@ type encoder interface {
 	add(r *logbatch.Reader) error
 	flush() error  // writes what it holds back, if the format can
 	finish() error // writes all, and what comes at the end
+	held() int64   // how many bytes it holds back, as far as it can tell
 }
 
 // maxSchemas bounds the files of a path that are open at the same time.
@@ -130,7 +131,7 @@ func (w *writer) write(r *logbatch.Reader) (err error) {
 	if err := log.out.add(r); err != nil {
 		return err
 	}
-	if max := w.l.cfg.RotateSize; max > 0 && log.file.size >= max {
+	if max := w.l.cfg.RotateSize; max > 0 && log.file.size+log.out.held() >= max {
 		return w.rotate(log, time.Now())
 	}
 	return nil
@@ -305,6 +306,8 @@ func (t *text) flush() error {
 	}
 	return err
 }
+
+func (t *text) held() int64 { return int64(len(t.buf)) }
 
 func (t *text) finish() error {
 	t.buf = t.rows.footer(t.buf, time.Now().Local().Format(stampLayout))

@@ -172,6 +172,19 @@ func TestEventsReachTheSubscribersOfTheirTopic(t *testing.T) {
 	}
 }
 
+// A subscription to everything is one like others.
+func TestAllTopics(t *testing.T) {
+	b := startBroker(t)
+	from, to := connect(t, b.at()), connect(t, b.at())
+	all := subscribe(t, to, "", 0)
+	for _, topic := range []string{"a", "b.c."} {
+		publish(t, from, topic, topic)
+		if e := next(t, all); e.Name != topic {
+			t.Errorf("got %+v, want %s", e, topic)
+		}
+	}
+}
+
 // The first event goes to subscribers that there were before: Publish waits for
 // the news of them.
 func TestFirstEventIsNotLost(t *testing.T) {

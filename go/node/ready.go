@@ -68,7 +68,7 @@ func (r *readiness) seen(topic string) {
 	case ch != nil:
 		close(ch)
 		delete(r.waiting, topic)
-	case topic == r.current:
+	case topic == r.current && topic != "": // the empty topic is all that there are
 		close(r.ready)
 		r.current, r.problem = "", ""
 	default:

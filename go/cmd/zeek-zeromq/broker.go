@@ -123,7 +123,7 @@ func (b *brokerService) run(ctx context.Context) error {
 	if err != nil {
 		return usageError{err}
 	}
-	o := &b.s.Options
+	o := b.s.Options
 	switch {
 	case o.CurveServerSecretKey == "" && len(keys) > 0:
 		return usagef("client keys are given and no server key: curve_server_secretkey is needed, too")
@@ -148,7 +148,7 @@ func (b *brokerService) run(ctx context.Context) error {
 		}
 	}
 	b.stats = broker.NewStats()
-	if b.broker, err = broker.Start(*o, b.stats, keys...); err != nil {
+	if b.broker, err = broker.Start(o, b.stats, keys...); err != nil {
 		if listener != nil {
 			listener.Close()
 		}

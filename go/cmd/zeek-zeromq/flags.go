@@ -213,15 +213,6 @@ func (s *settings) nodeOptions(log *slog.Logger) []node.Option {
 		node.Set("xpub_overload", "block"), node.Set("log_overload", "block")}
 }
 
-func exactArgs(n int, what string) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if len(args) != n {
-			return usagef("takes %s (see %s --help)", what, cmd.CommandPath())
-		}
-		return nil
-	}
-}
-
 func minArgs(n int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) < n {

@@ -224,7 +224,7 @@ var typed = map[string]func(string) (event.Value, error){
 		if f, err := strconv.ParseFloat(s, 64); err == nil && math.Abs(f) < 1<<33 {
 			return time.Duration(math.Round(f * 1e9)), nil
 		}
-		return parseInterval("0s" + s)
+		return parseInterval(s)
 	},
 	"pattern": func(s string) (event.Value, error) {
 		p := event.NewPattern(s)
