@@ -291,12 +291,12 @@ func (e *Engine) sendEvents() (more bool) {
 }
 
 func (e *Engine) sendLogs() (more bool) {
-	if e.spill != nil && !e.spill.empty() {
-		more = e.resend()
-		e.spillQueue() // behind what is on disk, to keep the order
-		e.retry = true
-	}
 	if e.spill != nil {
+		if !e.spill.empty() {
+			more = e.resend()
+			e.spillQueue() // behind what is on disk, to keep the order
+			e.retry = true
+		}
 		if err := e.spill.takeDamage(); err != nil {
 			e.ch.Tell(cshim.Error, fmt.Sprintf("spilled log batches are lost: %v", err))
 		}

@@ -408,10 +408,7 @@ func TestSubscriptionsAmidTraffic(t *testing.T) {
 		})
 		n.sub.Subscribe(topic)
 		testkit.Result(t, "publishing", done)
-		testkit.Eventually(t, topic, func() bool {
-			seen := n.Drain()
-			return len(seen) > 0 && seen[len(seen)-1].Topic == topic
-		})
+		n.AwaitTopic(t, cshim.Subscription, topic)
 	}
 }
 

@@ -57,7 +57,8 @@ type record struct {
 	Pattern  event.Pattern      //
 	Skipped  chan int           `zeek:"-"`
 	Times    map[uint64]time.Time
-	private  int
+	//lint:ignore U1000 that unexported fields are passed over is the point
+	private int
 }
 
 func ptr[T any](v T) *T { return &v }

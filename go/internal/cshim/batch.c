@@ -295,88 +295,83 @@ static int recv_messages(void* socket, zz_queue* inbox, zz_recv* r, bool events)
 int zz_recv_events(void* xsub, zz_queue* inbox, zz_recv* r) { return recv_messages(xsub, inbox, r, true); }
 int zz_recv_logs(void* pull, zz_queue* inbox, zz_recv* r) { return recv_messages(pull, inbox, r, false); }
 
+// Makes a record of a message: 0, EBADMSG if it is not of the shape that the
+// socket's messages have, or ENOMEM.
+typedef int (*take_message)(zz_queue* inbox, zz_recv* r, zmq_msg_t* m, uint32_t parts);
+
+// Messages without bounds in the inbox.
+static int recv_all(void* socket, zz_queue* inbox, zz_recv* r, take_message take) {
+    reset(r);
+
+    zmq_msg_t m[PARTS];
+    for ( int i = 0; i < PARTS; i++ )
+        zmq_msg_init(&m[i]);
+
+    int err = 0;
+    while ( r->taken < r->max ) {
+        uint32_t parts;
+        err = recv_message(socket, m, &parts);
+        if ( err )
+            break;
+        r->taken++;
+
+        err = take(inbox, r, m, parts);
+        if ( err == EBADMSG ) {
+            malformed(r, parts);
+            err = 0;
+        }
+        if ( err )
+            break;
+    }
+
+    r->more = r->taken == r->max;
+    for ( int i = 0; i < PARTS; i++ )
+        zmq_msg_close(&m[i]);
+    return err == EAGAIN ? 0 : err;
+}
+
+static int take_subscription(zz_queue* inbox, zz_recv* r, zmq_msg_t* m, uint32_t parts) {
+    const size_t size = zmq_msg_size(&m[0]);
+    const uint8_t* data = zmq_msg_data(&m[0]);
+    if ( parts != 1 || size == 0 || data[0] > 1 || size - 1 > ZZ_TOPIC_MAX )
+        return EBADMSG;
+
+    const uint16_t kind = data[0] ? ZZ_SUBSCRIPTION : ZZ_UNSUBSCRIPTION;
+    zz_record* rec = zz_queue_reserve(inbox, kind, (uint32_t)(size - 1), 0, 0);
+    if ( ! rec )
+        return ENOMEM;
+    memcpy(rec + 1, data + 1, size - 1);
+    r->records[r->n++] = rec;
+    return 0;
+}
+
+static int take_monitor(zz_queue* inbox, zz_recv* r, zmq_msg_t* m, uint32_t parts) {
+    // zmq_socket_monitor(3): a u16 event and a u32 value, unaligned; then the endpoint.
+    if ( parts != 2 || zmq_msg_size(&m[0]) < 6 || zmq_msg_size(&m[1]) > ZZ_TOPIC_MAX )
+        return EBADMSG;
+
+    const uint8_t* data = zmq_msg_data(&m[0]);
+    uint16_t number;
+    uint32_t pair_of[2];
+    memcpy(&number, data, sizeof(number));
+    pair_of[0] = number;
+    memcpy(&pair_of[1], data + 2, sizeof(pair_of[1]));
+
+    const size_t len = zmq_msg_size(&m[1]);
+    zz_record* rec = zz_queue_reserve(inbox, ZZ_MONITOR, (uint32_t)len, 0, sizeof(pair_of));
+    if ( ! rec )
+        return ENOMEM;
+    memcpy(rec + 1, zmq_msg_data(&m[1]), len);
+    memcpy((uint8_t*)(rec + 1) + len, pair_of, sizeof(pair_of));
+    r->records[r->n++] = rec;
+    return 0;
+}
+
 int zz_recv_subscriptions(void* xpub, zz_queue* inbox, zz_recv* r) {
-    reset(r);
-
-    zmq_msg_t m[PARTS];
-    for ( int i = 0; i < PARTS; i++ )
-        zmq_msg_init(&m[i]);
-
-    int err = 0;
-    while ( r->taken < r->max ) {
-        uint32_t parts;
-        err = recv_message(xpub, m, &parts);
-        if ( err )
-            break;
-        r->taken++;
-
-        const size_t size = zmq_msg_size(&m[0]);
-        const uint8_t* data = zmq_msg_data(&m[0]);
-        if ( parts != 1 || size == 0 || data[0] > 1 || size - 1 > ZZ_TOPIC_MAX ) {
-            malformed(r, parts);
-            continue;
-        }
-
-        const uint16_t kind = data[0] ? ZZ_SUBSCRIPTION : ZZ_UNSUBSCRIPTION;
-        zz_record* rec = zz_queue_reserve(inbox, kind, (uint32_t)(size - 1), 0, 0);
-        if ( ! rec ) {
-            err = ENOMEM;
-            break;
-        }
-        memcpy(rec + 1, data + 1, size - 1);
-        r->records[r->n++] = rec;
-    }
-
-    r->more = r->taken == r->max;
-    for ( int i = 0; i < PARTS; i++ )
-        zmq_msg_close(&m[i]);
-    return err == EAGAIN ? 0 : err;
+    return recv_all(xpub, inbox, r, take_subscription);
 }
 
-int zz_recv_monitor(void* pair, zz_queue* inbox, zz_recv* r) {
-    reset(r);
-
-    zmq_msg_t m[PARTS];
-    for ( int i = 0; i < PARTS; i++ )
-        zmq_msg_init(&m[i]);
-
-    int err = 0;
-    while ( r->taken < r->max ) {
-        uint32_t parts;
-        err = recv_message(pair, m, &parts);
-        if ( err )
-            break;
-        r->taken++;
-
-        // zmq_socket_monitor(3): a u16 event and a u32 value, unaligned; then the endpoint.
-        if ( parts != 2 || zmq_msg_size(&m[0]) < 6 || zmq_msg_size(&m[1]) > ZZ_TOPIC_MAX ) {
-            malformed(r, parts);
-            continue;
-        }
-
-        const uint8_t* data = zmq_msg_data(&m[0]);
-        uint16_t number;
-        uint32_t pair_of[2];
-        memcpy(&number, data, sizeof(number));
-        pair_of[0] = number;
-        memcpy(&pair_of[1], data + 2, sizeof(pair_of[1]));
-
-        const size_t len = zmq_msg_size(&m[1]);
-        zz_record* rec = zz_queue_reserve(inbox, ZZ_MONITOR, (uint32_t)len, 0, sizeof(pair_of));
-        if ( ! rec ) {
-            err = ENOMEM;
-            break;
-        }
-        memcpy(rec + 1, zmq_msg_data(&m[1]), len);
-        memcpy((uint8_t*)(rec + 1) + len, pair_of, sizeof(pair_of));
-        r->records[r->n++] = rec;
-    }
-
-    r->more = r->taken == r->max;
-    for ( int i = 0; i < PARTS; i++ )
-        zmq_msg_close(&m[i]);
-    return err == EAGAIN ? 0 : err;
-}
+int zz_recv_monitor(void* pair, zz_queue* inbox, zz_recv* r) { return recv_all(pair, inbox, r, take_monitor); }
 
 void zz_inbox_commit(zz_queue* inbox, zz_waker* w) {
     zz_queue_commit(inbox);

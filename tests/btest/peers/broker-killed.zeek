@@ -16,7 +16,7 @@
 # @TEST-EXEC: btest-bg-wait 60
 # @TEST-EXEC: sort manager/out >manager.sorted
 # @TEST-EXEC: btest-diff manager.sorted
-# @TEST-EXEC: grep node_ worker-1/out | sort >worker-1.nodes
+# @TEST-EXEC: grep node_up worker-1/out | sort >worker-1.nodes
 # @TEST-EXEC: btest-diff worker-1.nodes
 
 # @TEST-START-FILE kill-and-restart.sh

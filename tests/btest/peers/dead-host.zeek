@@ -4,7 +4,8 @@
 #
 # @TEST-EXEC: two-hosts ./lost-and-found.sh
 # @TEST-EXEC: btest-diff manager/out
-# @TEST-EXEC: btest-diff worker-1/out
+# @TEST-EXEC: sort worker-1/out >worker-1.sorted
+# @TEST-EXEC: btest-diff worker-1.sorted
 # @TEST-EXEC: two-hosts ./unnoticed.sh
 
 # @TEST-START-FILE lost-and-found.sh

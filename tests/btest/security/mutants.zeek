@@ -4,6 +4,7 @@
 # @TEST-PORT: XSUB_PORT
 # @TEST-PORT: MANAGER_LOG_PORT
 #
+# @TEST-EXEC: sed '/^global say/,$d' $FILES/../../vectors/vectors.zeek >types.zeek
 # @TEST-EXEC: node manager manager.zeek
 # @TEST-EXEC: node worker-1 worker.zeek
 # @TEST-EXEC: wait-for grep -q "pong before" worker-1/out
@@ -32,7 +33,17 @@ global pong: event(stage: string);
 # @TEST-START-FILE manager.zeek
 @load ./common
 
+# With the types of what is damaged, so that Zeek decodes what gets through.
+@load ./types
+
 redef Cluster::Backend::ZeroMQ::onloop_queue_hwm = 0;
+
+module GLOBAL;
+
+event zeek_init()
+	{
+	Log::create_stream(Vector::LOG, Log::Stream($columns=Vector::Info, $path="vector"));
+	}
 
 event ping(stage: string)
 	{
@@ -46,7 +57,6 @@ event zeek_done()
 	print fmt("events refused: %s", Test::counter("cluster_zeromq_invalid_events_total") > 900.0);
 	print fmt("log batches refused: %s", Test::counter("cluster_zeromq_invalid_logs_total") > 700.0);
 	print fmt("wrong number of parts: %s", Test::counter("cluster_zeromq_msg_errors_total") > 100.0);
-	print fmt("all counted: %s", Test::counter("cluster_zeromq_drops_total") >= Test::counter("cluster_zeromq_invalid_events_total"));
 	}
 # @TEST-END-FILE
 

@@ -81,6 +81,10 @@ type Sign: enum { SIGN_SUBSCRIPTION, SIGN_HELLO };
 
 function sign_expired(signs: table[string] of Sign, id: string): interval
 	{
+	# Up by a repeated greeting, see below.
+	if ( Cluster::nodeid_to_node(id)$name != "" )
+		return 0sec;
+
 	if ( signs[id] == SIGN_HELLO )
 		Reporter::warning(fmt("Node id '%s' said hello but has not subscribed, expired after %s", id, hello_expiration));
 	else
@@ -143,7 +147,10 @@ event Cluster::Backend::ZeroMQ::hello(name: string, id: string)
 
 		if ( known_id == id )
 			{
-			Reporter::warning(fmt("Ignoring a second ZeroMQ::hello of node '%s' (id: %s)", name, id));
+			# It had lost us, as when the network was away, and we never noticed.
+			# We still have both signs of it, and nothing else will tell it.
+			Cluster::log(fmt("greeting node '%s' again (id: %s)", name, id));
+			Cluster::publish(Cluster::nodeid_topic(id), Cluster::hello, Cluster::node, Cluster::node_id());
 			return;
 			}
 
