@@ -61,8 +61,12 @@ func addOptions(cmd *cobra.Command, names ...string) *settings {
 // addClient gives a command the flags to reach a broker.
 func addClient(cmd *cobra.Command) *settings {
 	s := addOptions(cmd, clientOptions...)
-	cmd.Flags().StringVar(&s.brokerHost, "broker", "", "`host` of the broker, for both endpoints with their default ports")
+	addBroker(cmd, s)
 	return s
+}
+
+func addBroker(cmd *cobra.Command, s *settings) {
+	cmd.Flags().StringVar(&s.brokerHost, "broker", "", "`host` of the broker, for both endpoints with their default ports")
 }
 
 func flagName(option string) string { return strings.ReplaceAll(option, "_", "-") }

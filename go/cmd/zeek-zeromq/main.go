@@ -28,6 +28,14 @@ const (
 	exitUsage  = 2 // bad arguments: nothing was tried
 )
 
+// exitError is an error with an exit code of its own.
+type exitError struct {
+	error
+	code int
+}
+
+func (e exitError) Unwrap() error { return e.error }
+
 // usageError is an error in what the user gave.
 type usageError struct{ error }
 
@@ -60,10 +68,14 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	var usage usageError
 	bad := errors.As(err, &usage) || strings.HasPrefix(err.Error(), "unknown command")
 	if text := err.Error(); text != "" {
-		fmt.Fprintf(stderr, "%s: %s\n", cmd.CommandPath(), strings.ReplaceAll(strings.TrimSpace(text), "\n", " "))
+		fmt.Fprintf(stderr, "%s: %s\n", cmd.CommandPath(), harmless(strings.ReplaceAll(strings.TrimSpace(text), "\n", " ")))
 	}
-	if bad {
+	var own exitError
+	switch {
+	case bad:
 		return exitUsage
+	case errors.As(err, &own):
+		return own.code
 	}
 	return exitFailed
 }
@@ -91,7 +103,7 @@ Exit codes: 0 for success, 1 if something that was tried failed, 2 for bad argum
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usagef("%w (see %s --help)", err, cmd.CommandPath())
 	})
-	root.AddCommand(brokerCommand(), loggerCommand(), keygenCommand(), subCommand(), pubCommand())
+	root.AddCommand(brokerCommand(), loggerCommand(), keygenCommand(), subCommand(), pubCommand(), checkCommand())
 	return root
 }
 

@@ -184,7 +184,7 @@ func TestTextOfValuesRoundTrips(t *testing.T) {
 		0.0, 1.0, -2.5, 1e300, 5e-5, "", "a\"b\\c\x00\xff\n é", "T", addr("192.0.2.1"), addr("2001:db8::1"), addr("::"),
 		prefix("10.0.0.0/8"), prefix("2001:db8::/32"), event.Port{Number: 53, Proto: event.UDP}, event.Port{Number: 8, Proto: event.ICMP}, event.Port{},
 		time.Unix(1767366245, 123456789).UTC(), time.Unix(0, 0).UTC(), 90 * time.Second, -time.Nanosecond, time.Duration(0),
-		event.Enum("Conn::LOG"), event.Enum("tcp"), event.Enum("T"), event.Enum("a::b"), event.Enum("NaN"), event.Enum("<unknown enum>"),
+		event.Enum("Conn::LOG"), event.Enum("tcp"), event.Enum("T"), event.Enum("a::b"), event.Enum("NaN"), event.Enum("<unknown enum>"), event.Enum("a)b"), event.Enum("\x1b[2J"), event.Enum(`"`), event.Enum(""),
 		event.List{}, event.List{uint64(1), nil, event.List{"x"}}, event.Set{}, event.Set{uint64(1), uint64(2)},
 		event.Table{}, event.Table{{Key: event.List{"a", uint64(1)}, Value: event.Set{addr("::1")}}, {Key: "b", Value: event.Table{}}},
 	} {

@@ -5,11 +5,9 @@ package main
 import (
 	"context"
 	"errors"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
-	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -96,14 +94,4 @@ special.`,
 		return errors.Join(err, n.Close())
 	}
 	return cmd
-}
-
-// printable is text as it is, or in quotes if it would break a line or terminal.
-func printable(s string) string {
-	if s == "" || strings.IndexFunc(s, func(r rune) bool {
-		return !unicode.IsGraphic(r) || r == ' ' || r == '"' || r == unicode.ReplacementChar
-	}) >= 0 {
-		return strconv.Quote(s)
-	}
-	return s
 }

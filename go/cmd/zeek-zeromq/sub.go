@@ -4,6 +4,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -170,6 +171,18 @@ type line struct {
 	Error       string     `json:"error,omitempty"`
 }
 
+// writeJSON writes a value as a line of JSON that is safe for a terminal.
+func writeJSON(to io.Writer, v any) error {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return err
+	}
+	_, err := to.Write(harmlessJSON(b.Bytes()))
+	return err
+}
+
 // print prints a message, unless it is none of those asked for.
 func (c *subscriber) print(out *bufio.Writer, m node.Message) bool {
 	e, err := m.Event()
@@ -187,16 +200,14 @@ func (c *subscriber) print(out *bufio.Writer, m node.Message) bool {
 		if err != nil {
 			l.Error = err.Error()
 		}
-		enc := json.NewEncoder(out)
-		enc.SetEscapeHTML(false)
-		enc.Encode(l)
+		writeJSON(out, l)
 		return true
 	}
 
 	b := m.Received.UTC().AppendFormat(nil, "2006-01-02T15:04:05.000000Z")
 	b = fmt.Appendf(b, " %s ", printable(m.Topic))
 	if err != nil {
-		b = fmt.Appendf(b, "cannot be decoded: %v\n", err)
+		b = fmt.Appendf(b, "cannot be decoded: %s\n", harmless(err.Error()))
 	} else {
 		b = append(b, printable(e.Name)...)
 		b = append(appendTexts(b, '(', e.Args, ')'), '\n')

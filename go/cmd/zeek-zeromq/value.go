@@ -28,7 +28,7 @@ import (
 //	{1, 2} {}              set
 //	{1 -> "a"} {->}        table
 //
-// A name that would read as something else is enum(a::b).
+// A name that would read as something else is enum(a::b), or enum("...").
 
 // appendText appends the text of a value.
 func appendText(b []byte, v event.Value) []byte {
@@ -68,6 +68,9 @@ func appendText(b []byte, v event.Value) []byte {
 	case event.Enum:
 		if w, err := parseBare(string(v)); err == nil && w == event.Value(v) && strings.IndexFunc(string(v), endsBare) < 0 {
 			return append(b, v...)
+		}
+		if strings.ContainsAny(string(v), `)"`) || harmless(string(v)) != string(v) {
+			return fmt.Appendf(b, "enum(%q)", v)
 		}
 		return fmt.Appendf(b, "enum(%s)", v)
 	case event.List:
@@ -262,6 +265,13 @@ func (p *parser) value() (event.Value, error) {
 	case p.take("{"):
 		return p.setOrTable()
 	case p.take("enum("):
+		if strings.HasPrefix(p.text, `"`) {
+			name, err := p.quoted()
+			if err == nil && !p.take(")") {
+				err = fmt.Errorf("enum(%q lacks its end", name)
+			}
+			return event.Enum(name), err
+		}
 		name, rest, ok := strings.Cut(p.text, ")")
 		if !ok {
 			return nil, fmt.Errorf("enum(%s lacks its end", p.text)
@@ -269,12 +279,7 @@ func (p *parser) value() (event.Value, error) {
 		p.text = rest
 		return event.Enum(name), nil
 	case strings.HasPrefix(p.text, `"`):
-		quoted, err := strconv.QuotedPrefix(p.text)
-		if err != nil {
-			return nil, fmt.Errorf("%s is no string in quotes", p.text)
-		}
-		p.text = p.text[len(quoted):]
-		return strconv.Unquote(quoted)
+		return p.quoted()
 	}
 	end := strings.IndexFunc(p.text, endsBare)
 	if end < 0 {
@@ -283,6 +288,16 @@ func (p *parser) value() (event.Value, error) {
 	word := p.text[:end]
 	p.text = p.text[end:]
 	return parseBare(word)
+}
+
+// quoted reads a string in quotes.
+func (p *parser) quoted() (string, error) {
+	quoted, err := strconv.QuotedPrefix(p.text)
+	if err != nil {
+		return "", fmt.Errorf("%s is no string in quotes", p.text)
+	}
+	p.text = p.text[len(quoted):]
+	return strconv.Unquote(quoted)
 }
 
 // elements reads what is separated by commas, up to the end.
