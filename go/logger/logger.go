@@ -10,6 +10,7 @@
 package logger
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -145,6 +146,7 @@ type Logger struct {
 
 	ctx      *cshim.Context
 	pull     *cshim.Socket
+	puller   *cshim.Puller
 	endpoint string
 	poller   *cshim.Poller
 	zap      *engine.ZAP
@@ -228,11 +230,15 @@ func (l *Logger) open() error {
 		return fmt.Errorf("cannot make the logger's waker: %w", err)
 	}
 	l.poller.Add(l.pull)
+	l.puller = cshim.NewPuller(l.pull)
 	return nil
 }
 
 // close frees what open made. The poller stays until nobody can wake it.
 func (l *Logger) close() {
+	if l.puller != nil {
+		l.puller.Close()
+	}
 	l.pull.Close()
 	if l.zap != nil {
 		l.zap.Stop()
@@ -261,6 +267,7 @@ func (l *Logger) Done() <-chan struct{} { return l.done }
 // cannot be written is given up, and the error says how much. Call it once.
 func (l *Logger) Stop(ctx context.Context) error {
 	l.stopping.Store(true)
+	l.queue.lift()
 	l.poller.Wake()
 	select {
 	case <-l.done:
@@ -276,12 +283,6 @@ func (l *Logger) Stop(ctx context.Context) error {
 	return l.failure
 }
 
-// How long a stopping logger receives at most, and how long nothing may arrive for it to end before.
-const (
-	lastCall = time.Second
-	quiet    = 200 * time.Millisecond
-)
-
 func (l *Logger) run() {
 	runtime.LockOSThread() // the thread ends with the goroutine
 	cshim.SetThreadName("zeekzmq-logger")
@@ -292,7 +293,7 @@ func (l *Logger) run() {
 		l.log.Error("cannot receive any more", "error", err)
 	}
 	for _, w := range l.writers {
-		close(w.in)
+		w.put(nil)
 	}
 	l.running.Wait()
 	l.invalid.flush(l.log)
@@ -303,51 +304,36 @@ func (l *Logger) run() {
 	l.close()
 }
 
-// receive takes messages until the logger stops.
+// receive takes messages until the logger stops, and then those under way.
 func (l *Logger) receive() error {
-	var deadline time.Time
-	unbound := false
-	for {
-		if l.stopping.Load() {
-			now := time.Now()
-			if deadline.IsZero() {
-				deadline = now.Add(lastCall)
-			} else if !unbound && now.After(deadline) {
-				unbound = true
-				l.pull.Unbind(l.endpoint)
+	for !l.stopping.Load() {
+		switch err := l.take(); err {
+		case nil:
+		case cshim.ErrAgain:
+			if _, err := l.poller.Wait(-1); err != nil {
+				return err
 			}
-		}
-		parts, err := l.pull.Recv()
-		if err == nil {
-			l.dispatch(parts)
-			continue
-		}
-		if err != cshim.ErrAgain {
+		default:
 			return err
-		}
-		timeout := -1
-		if !deadline.IsZero() {
-			timeout = int(quiet / time.Millisecond)
-		}
-		ready, err := l.poller.Wait(timeout)
-		if err != nil {
-			return err
-		}
-		if ready == 0 && !deadline.IsZero() {
-			if unbound {
-				return nil
-			}
-			unbound = true
-			l.pull.Unbind(l.endpoint)
 		}
 	}
+	return l.drain()
+}
+
+// take receives some messages and hands them on.
+func (l *Logger) take() error {
+	n, err := l.puller.Recv()
+	for i := range n {
+		l.dispatch(l.puller.Message(i))
+	}
+	return err
 }
 
 // dispatch hands a batch to the writer of its path, waiting for room.
-func (l *Logger) dispatch(parts [][]byte) {
-	if len(parts) != 4 || string(parts[2]) != logbatch.Format {
+func (l *Logger) dispatch(count int, parts [][]byte) {
+	if count != 4 || string(parts[2]) != logbatch.Format {
 		l.stats.Malformed.Add(1)
-		l.invalid.about(l.log, "a message that is no log batch was ignored", notBatch(parts))
+		l.invalid.about(l.log, "a message that is no log batch was ignored", notBatch(count, parts))
 		return
 	}
 	payload := parts[3]
@@ -380,16 +366,12 @@ func (l *Logger) dispatch(parts [][]byte) {
 		l.stats.Lost.Add(1)
 		return
 	}
-	select {
-	case w.in <- payload:
-	case <-l.abandon:
-		l.stats.Lost.Add(1)
-	}
+	w.put(bytes.Clone(payload))
 }
 
-func notBatch(parts [][]byte) error {
-	if len(parts) != 4 {
-		return fmt.Errorf("%d parts, want 4", len(parts))
+func notBatch(count int, parts [][]byte) error {
+	if count != 4 {
+		return fmt.Errorf("%d parts, want 4", count)
 	}
 	return fmt.Errorf("format %.100q, want %q", parts[2], logbatch.Format)
 }
@@ -470,6 +452,7 @@ type budget struct {
 	room    sync.Cond
 	used    int64
 	limit   int64
+	lifted  bool
 	givenUp bool
 }
 
@@ -483,7 +466,7 @@ func newBudget(limit int64) *budget {
 func (b *budget) acquire(n int64) bool {
 	b.mutex.Lock()
 	defer b.mutex.Unlock()
-	for b.used > 0 && b.used+n > b.limit && !b.givenUp {
+	for b.used > 0 && b.used+n > b.limit && !b.lifted && !b.givenUp {
 		b.room.Wait()
 	}
 	b.used += n
@@ -497,6 +480,15 @@ func (b *budget) release(n int64) {
 	b.room.Signal()
 }
 
+// lift ends the bound: what is received from now on has to be.
+func (b *budget) lift() {
+	b.mutex.Lock()
+	b.lifted = true
+	b.mutex.Unlock()
+	b.room.Broadcast()
+}
+
+// abandon makes every acquire fail.
 func (b *budget) abandon() {
 	b.mutex.Lock()
 	b.givenUp = true

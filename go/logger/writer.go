@@ -5,16 +5,20 @@ package logger
 import (
 	"fmt"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/zeekzmq/zeek-zeromq/go/logbatch"
 )
 
-// writer writes the logs of one path. Its goroutine owns everything but in.
+// writer writes the logs of one path. Its goroutine owns everything after news.
 type writer struct {
 	l    *Logger
 	path string
-	in   chan []byte
+
+	mutex   sync.Mutex
+	waiting [][]byte // batches in their order; nil: no more will come
+	news    chan struct{}
 
 	logs    []*openLog // one for each schema in use
 	rotated time.Time  // when the files were rotated last
@@ -43,7 +47,7 @@ type encoder interface {
 const maxSchemas = 8
 
 func newWriter(l *Logger, path string) *writer {
-	w := &writer{l: l, path: path, in: make(chan []byte, 256)}
+	w := &writer{l: l, path: path, news: make(chan struct{}, 1)}
 	if l.cfg.RotateInterval > 0 {
 		w.next = nextRotation(time.Now(), l.cfg.RotateInterval)
 	}
@@ -57,34 +61,54 @@ func nextRotation(now time.Time, interval time.Duration) time.Time {
 	return midnight.Add((now.Sub(midnight)/interval + 1) * interval)
 }
 
+// put appends a batch. What waits is bounded by the logger's budget.
+func (w *writer) put(payload []byte) {
+	w.mutex.Lock()
+	w.waiting = append(w.waiting, payload)
+	w.mutex.Unlock()
+	select {
+	case w.news <- struct{}{}:
+	default:
+	}
+}
+
 func (w *writer) run() {
 	defer w.l.running.Done()
-	var timer <-chan time.Time
+	var timer *time.Timer
+	var due <-chan time.Time
+	if !w.next.IsZero() {
+		timer = time.NewTimer(time.Until(w.next))
+		defer timer.Stop()
+		due = timer.C
+	}
+	rotate := func() {
+		w.rotateAll(w.next)
+		w.next = nextRotation(latest(w.next, time.Now()), w.l.cfg.RotateInterval)
+		timer.Reset(time.Until(w.next))
+	}
+	var batches [][]byte
 	for {
-		if !w.next.IsZero() && timer == nil {
-			timer = time.After(time.Until(w.next))
-		}
 		select {
-		case payload, more := <-w.in:
-			if !more {
+		case <-w.news:
+		case <-due:
+			rotate()
+		}
+		w.mutex.Lock()
+		batches, w.waiting = w.waiting, batches[:0]
+		w.mutex.Unlock()
+		for i, payload := range batches {
+			batches[i] = nil
+			// A busy path must not rotate late.
+			if due != nil && !time.Now().Before(w.next) {
+				rotate()
+			}
+			if payload == nil {
 				w.end()
 				return
 			}
 			w.take(payload)
-			if len(w.in) == 0 {
-				w.flush()
-			}
-		case <-timer:
-			timer = nil
-			w.rotateAll(w.next)
-			w.next = nextRotation(latest(w.next, time.Now()), w.l.cfg.RotateInterval)
 		}
-		// Select is random: a busy path must not rotate late.
-		if !w.next.IsZero() && timer != nil && !time.Now().Before(w.next) {
-			timer = nil
-			w.rotateAll(w.next)
-			w.next = nextRotation(latest(w.next, time.Now()), w.l.cfg.RotateInterval)
-		}
+		w.flush()
 	}
 }
 

@@ -141,6 +141,9 @@ func (z *Zeek) Await(tb testing.TB, text string) {
 // Output is what the process has printed so far.
 func (z *Zeek) Output() string { return z.output.text() }
 
+// Dir is the folder that the process runs in.
+func (z *Zeek) Dir() string { return z.cmd.Dir }
+
 // Stop ends the process.
 func (z *Zeek) Stop() {
 	z.cmd.Process.Signal(syscall.SIGTERM)
