@@ -9,6 +9,7 @@ require (
 	github.com/pebbe/zmq4 v1.4.0
 	github.com/spf13/cobra v1.8.1
 	golang.org/x/sys v0.21.0
+	golang.org/x/term v0.21.0
 )
 
 require (

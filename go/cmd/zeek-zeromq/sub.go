@@ -32,7 +32,8 @@ In text, arguments look as pub takes them. In JSON they are plain: types that JS
 strings, sets are arrays, tables are arrays of [key, value], intervals are seconds.
 
 A reader of the output that is too slow loses events, never the cluster: losses are told on
-stderr. Events that the nodes send to one process (zeek.cluster.nodeid.) are seen with shorter
+stderr. Ctrl-Z does nothing, since a program that is stopped and listens would hold up the
+cluster. Events that the nodes send to one process (zeek.cluster.nodeid.) are seen with shorter
 topics, such as zeek.cluster.; a topic that starts so is refused, since nodes would greet the
 subscriber as one of them.`,
 		Example: `  zeek-zeromq sub ""
@@ -67,6 +68,7 @@ subscriber as one of them.`,
 		if err := s.completeClient(); err != nil {
 			return err
 		}
+		unstoppable()
 		n, err := node.Connect(s.nodeOptions(log)...)
 		if err != nil {
 			return nicer(err)

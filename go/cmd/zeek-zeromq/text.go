@@ -34,6 +34,15 @@ func ascii(s string) string {
 	return s
 }
 
+// asciiText is harmless, and has a column for each byte.
+func asciiText(s string) string {
+	if strings.IndexFunc(s, func(r rune) bool { return r < ' ' || r >= 0x7f }) < 0 {
+		return s
+	}
+	quoted := strconv.QuoteToASCII(s)
+	return quoted[1 : len(quoted)-1]
+}
+
 // harmless is text, blanks included, with what is not for a terminal escaped.
 func harmless(s string) string {
 	if strings.IndexFunc(s, func(r rune) bool { return !unicode.IsPrint(r) || r == unicode.ReplacementChar }) < 0 {
