@@ -10,7 +10,6 @@
 package logger
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -155,6 +154,7 @@ type Logger struct {
 	writers    map[string]*writer // the receiving goroutine's
 	running    sync.WaitGroup
 	queue      *budget
+	buffers    sync.Pool   // of *[]byte
 	compressor *compressor // nil: nothing is compressed
 	invalid    complaint
 
@@ -164,6 +164,9 @@ type Logger struct {
 	done     chan struct{}
 	failure  error
 }
+
+// maxReused is the size of the largest batches whose memory is used again.
+const maxReused = 4 << 20
 
 // maxPaths bounds the writers, and with them the open files.
 const maxPaths = 10000
@@ -366,7 +369,22 @@ func (l *Logger) dispatch(count int, parts [][]byte) {
 		l.stats.Lost.Add(1)
 		return
 	}
-	w.put(bytes.Clone(payload))
+	w.put(append(l.buffer(), payload...))
+}
+
+// buffer returns memory for a batch, which a writer gives back by reuse.
+func (l *Logger) buffer() []byte {
+	if b, ok := l.buffers.Get().(*[]byte); ok {
+		return (*b)[:0]
+	}
+	return nil
+}
+
+func (l *Logger) reuse(payload []byte) {
+	l.queue.release(int64(len(payload)))
+	if cap(payload) <= maxReused {
+		l.buffers.Put(&payload)
+	}
 }
 
 func notBatch(count int, parts [][]byte) error {

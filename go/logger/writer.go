@@ -119,9 +119,9 @@ func latest(a, b time.Time) time.Time {
 	return b
 }
 
-// take writes a batch and gives its bytes back to the budget.
+// take writes a batch and gives its memory back.
 func (w *writer) take(payload []byte) {
-	defer w.l.queue.release(int64(len(payload)))
+	defer w.l.reuse(payload)
 	r, err := logbatch.NewReader(payload)
 	if err != nil {
 		w.l.reject(err)
