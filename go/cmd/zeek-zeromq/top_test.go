@@ -399,7 +399,9 @@ func TestTopTakesMetrics(t *testing.T) {
 	hangs := serve(func(w http.ResponseWriter, r *http.Request) { <-stuck })
 	t.Cleanup(func() { close(stuck) })
 	fails := serve(func(w http.ResponseWriter, r *http.Request) { http.Error(w, "no", http.StatusInternalServerError) })
-	moved := serve(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://"+worker+"/metrics", http.StatusFound) })
+	moved := serve(func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "http://"+worker+"/metrics", http.StatusFound)
+	})
 	var manager string
 	manager = serve(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == servicesPath {

@@ -138,6 +138,16 @@ func (z *Zeek) Await(tb testing.TB, text string) {
 	}
 }
 
+// Running says whether the process has not ended.
+func (z *Zeek) Running() bool {
+	select {
+	case <-z.ended:
+		return false
+	default:
+		return true
+	}
+}
+
 // Output is what the process has printed so far.
 func (z *Zeek) Output() string { return z.output.text() }
 
