@@ -51,11 +51,24 @@ func addOptions(cmd *cobra.Command, names ...string) *settings {
 		if strings.HasPrefix(info.Name, "curve_") {
 			s.files[info.Name] = cmd.Flags().String(flagName(info.Name)+"-file", "", "likewise, read from this `file`")
 		}
+		switch {
+		case info.Bool:
+			complete(cmd, f.Name, "T", "F")
+		case info.OneOf != "":
+			complete(cmd, f.Name, strings.Fields(info.OneOf)...)
+		default:
+			complete(cmd, f.Name)
+		}
 		if info.Secret {
 			f.Usage += "; other users of the machine can see arguments, so better use a file"
 		}
 	}
 	return s
+}
+
+// complete has a shell propose these values for a flag, and no files.
+func complete(cmd *cobra.Command, flag string, values ...string) {
+	cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 }
 
 // addClient gives a command the flags to reach a broker.
@@ -67,6 +80,7 @@ func addClient(cmd *cobra.Command) *settings {
 
 func addBroker(cmd *cobra.Command, s *settings) {
 	cmd.Flags().StringVar(&s.brokerHost, "broker", "", "`host` of the broker, for both endpoints with their default ports")
+	complete(cmd, "broker")
 }
 
 func flagName(option string) string { return strings.ReplaceAll(option, "_", "-") }
@@ -193,6 +207,8 @@ func addLog(cmd *cobra.Command, level string) *logFlags {
 	f := &logFlags{}
 	cmd.Flags().StringVar(&f.format, "log-format", "text", "format of messages on stderr: `text or json`")
 	cmd.Flags().StringVar(&f.level, "log-level", level, "least `level` of messages: debug, info, warn or error")
+	complete(cmd, "log-format", "text", "json")
+	complete(cmd, "log-level", "debug", "info", "warn", "error")
 	return f
 }
 

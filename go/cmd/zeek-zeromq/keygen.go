@@ -52,6 +52,7 @@ and does not overwrite one.`,
 	}
 	format := cmd.Flags().String("format", "text", "`format`: text, json, zeek or env")
 	output := cmd.Flags().StringP("output", "o", "", "`file` to make (default: standard output)")
+	complete(cmd, "format", "text", "json", "zeek", "env")
 	pair := cmd.Flags().Bool("pair", false, "one client pair alone")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		write := keyFormats[*format]

@@ -103,7 +103,10 @@ Exit codes: 0 for success, 1 if something that was tried failed, 2 for bad argum
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usagef("%w (see %s --help)", err, cmd.CommandPath())
 	})
-	root.AddCommand(brokerCommand(), loggerCommand(), keygenCommand(), subCommand(), pubCommand(), topCommand(), checkCommand())
+	root.AddCommand(brokerCommand(), loggerCommand(), keygenCommand(), subCommand(), pubCommand(), topCommand(), checkCommand(), manCommand())
+	for _, c := range root.Commands() {
+		c.ValidArgsFunction = cobra.NoFileCompletions
+	}
 	return root
 }
 

@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -22,6 +23,7 @@ import (
 	"time"
 
 	zmq "github.com/pebbe/zmq4"
+	"github.com/spf13/pflag"
 
 	"github.com/zeekzmq/zeek-zeromq/go/event"
 	"github.com/zeekzmq/zeek-zeromq/go/internal/testkit"
@@ -466,7 +468,7 @@ func TestBrokerAsAService(t *testing.T) {
 // Every command says what it is for, and gives examples.
 func TestHelp(t *testing.T) {
 	for _, c := range rootCommand().Commands() {
-		if c.Name() == "help" || c.Name() == "completion" {
+		if c.Hidden || c.Name() == "help" || c.Name() == "completion" {
 			continue
 		}
 		if c.Short == "" || len(c.Long) < 200 || c.Example == "" {
@@ -478,9 +480,67 @@ func TestHelp(t *testing.T) {
 			}
 		}
 	}
-	p := launch(t, "completion", "bash")
+}
+
+func TestCompletion(t *testing.T) {
+	for _, shell := range []string{"bash", "zsh", "fish"} {
+		p := launch(t, "completion", shell)
+		p.exits(exitOK)
+		if !strings.Contains(p.out.String(), "zeek-zeromq") {
+			t.Errorf("%s: %s", shell, p.out.String())
+		}
+	}
+	// Values where they are known, and file names only where there are files.
+	for args, want := range map[string]string{
+		"sub --format ":                        "text\njson\n:4",
+		"broker --ipv6=":                       "T\nF\n:4",
+		"broker --log-level ":                  "debug\ninfo\nwarn\nerror\n:4",
+		"sub ":                                 ":4",
+		"check --connect-xsub-endpoint ":       ":4",
+		"check --curve-client-secretkey-f":     "--curve-client-secretkey-file\tlikewise, read from this `file`\n:4",
+		"broker --allowed-keys-file ":          ":0",
+		"check --curve-client-secretkey-file ": ":0",
+	} {
+		p := launch(t, append([]string{"__complete"}, strings.Split(args, " ")...)...)
+		p.exits(exitOK)
+		if got := strings.TrimSpace(p.out.String()); got != want {
+			t.Errorf("%q: %q, want %q", args, got, want)
+		}
+	}
+}
+
+// The manual page has all commands and options, and nothing that its formatter
+// complains of.
+func TestManual(t *testing.T) {
+	p := launch(t, "man")
 	p.exits(exitOK)
-	if !strings.Contains(p.out.String(), "zeek-zeromq") {
-		t.Error("no completion")
+	page := strings.ReplaceAll(p.out.String(), `\-`, "-")
+	for _, c := range rootCommand().Commands() {
+		if c.Hidden || c.Name() == "help" || c.Name() == "completion" {
+			continue
+		}
+		if !strings.Contains(page, `.SH "`+strings.ToUpper(c.Name())+`"`) {
+			t.Errorf("no %s", c.Name())
+		}
+		c.LocalFlags().VisitAll(func(f *pflag.Flag) {
+			if !strings.Contains(page, "--"+f.Name+`\fR`) {
+				t.Errorf("no %s --%s", c.Name(), f.Name)
+			}
+		})
+	}
+	for _, line := range strings.Split(p.out.String(), "\n") {
+		if strings.HasPrefix(line, "'") || strings.HasPrefix(line, ".") && !regexp.MustCompile(`^\.(TH|SH|SS|TP|PP|B|BR|I|nf|fi|sp)\b`).MatchString(line) {
+			t.Errorf("would be a request: %s", line)
+		}
+	}
+	groff, err := exec.LookPath("groff")
+	if err != nil {
+		t.Log("SKIPPED: no groff to format the page")
+		return
+	}
+	cmd := exec.Command(groff, "-man", "-Tutf8", "-ww", "-z")
+	cmd.Stdin = strings.NewReader(p.out.String())
+	if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
+		t.Errorf("groff: %v\n%s", err, out)
 	}
 }

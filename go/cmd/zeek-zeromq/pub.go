@@ -42,6 +42,7 @@ special.`,
 	s := addClient(cmd)
 	format := cmd.Flags().String("format", event.BrokerBinV1.String(), "`format` on the wire, that of the cluster's nodes: broker-bin-v1 or broker-json-v1")
 	stamp := cmd.Flags().Bool("network-timestamp", false, "add the present time as the event's network timestamp")
+	complete(cmd, "format", event.BrokerBinV1.String(), event.BrokerJSONV1.String())
 	connect := addConnectTimeout(cmd)
 	logs := addLog(cmd, "warn")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

@@ -47,6 +47,7 @@ subscriber as one of them.`,
 	cmd.Flags().Uint64VarP(&c.count, "count", "n", 0, "end after so many `events`; 0: never")
 	cmd.Flags().DurationVar(&c.timeout, "timeout", 0, "end after this `time`; 0: never. With --count, fewer events by then are a failure")
 	cmd.Flags().IntVar(&c.queue, "queue", 65536, "`events` held for a slow reader")
+	complete(cmd, "format", "text", "json")
 	connect := addConnectTimeout(cmd)
 	logs := addLog(cmd, "warn")
 	cmd.RunE = func(cmd *cobra.Command, topics []string) error {

@@ -52,6 +52,7 @@ would hold up the cluster. NO_COLOR turns colours off.`,
 	cmd.Flags().BoolVar(&c.once, "once", false, "one view as text after one interval, or with --json as JSON, and exit")
 	cmd.Flags().BoolVar(&c.json, "json", false, "a line of JSON for each interval")
 	cmd.Flags().StringArrayVar(&c.metrics, "metrics", nil, "`URL` or HOST:PORT of metrics, or of a /services.json; may be given several times; none: do without")
+	complete(cmd, "metrics", "none")
 	connect := addConnectTimeout(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
 		if c.interval < 100*time.Millisecond {
