@@ -101,6 +101,7 @@ func (f *file) Write(p []byte) (int, error) {
 
 func (f *file) sync() {
 	if err := f.f.Sync(); err != nil {
+		f.l.stats.WriteErrors.Add(1)
 		f.l.log.Error("fsync failed", "file", f.name, "error", err)
 	}
 }
@@ -111,6 +112,7 @@ func (f *file) close(rotateTo string) error {
 		f.sync()
 	}
 	if err := f.f.Close(); err != nil {
+		f.l.stats.WriteErrors.Add(1)
 		f.l.log.Error("close failed", "file", f.name, "error", err)
 	}
 	if rotateTo == "" {

@@ -128,11 +128,12 @@ func (c *Config) rotates() bool { return c.RotateInterval > 0 || c.RotateSize > 
 
 // Stats are a logger's counters; they only grow.
 type Stats struct {
+	Received      atomic.Uint64 // log batches, invalid ones too
 	Batches, Rows atomic.Uint64 // written
 	Bytes         atomic.Uint64 // of the batches written, as received
 	Malformed     atomic.Uint64 // messages that are no log batch: not four parts, or another format
 	Invalid       atomic.Uint64 // log batches that cannot be decoded or have a path that names no file in the folder
-	WriteErrors   atomic.Uint64 // failed tries to write, open, create or rename a file
+	WriteErrors   atomic.Uint64 // failed tries to create, write, sync or rename a file
 	Rotations     atomic.Uint64
 	Lost          atomic.Uint64 // batches given up at the end because they could not be written
 }
@@ -260,6 +261,13 @@ func (l *Logger) Endpoint() string { return l.endpoint }
 // Stats returns the logger's counters.
 func (l *Logger) Stats() *Stats { return &l.stats }
 
+// Queued returns how many bytes of batches are received and not yet written.
+func (l *Logger) Queued() int64 {
+	l.queue.mutex.Lock()
+	defer l.queue.mutex.Unlock()
+	return l.queue.used
+}
+
 // Blocked reports whether some file cannot be written at present.
 func (l *Logger) Blocked() bool { return l.blocked.Load() > 0 }
 
@@ -339,6 +347,7 @@ func (l *Logger) dispatch(count int, parts [][]byte) {
 		l.invalid.about(l.log, "a message that is no log batch was ignored", notBatch(count, parts))
 		return
 	}
+	l.stats.Received.Add(1)
 	payload := parts[3]
 	path, ok := pathOf(payload)
 	if !ok {

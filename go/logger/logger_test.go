@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"sort"
 	"strings"
 	"sync"
@@ -387,6 +388,40 @@ func TestStopGivesUpAndSaysSo(t *testing.T) {
 	}
 }
 
+// A write that the kernel takes a part of, and then none.
+func TestFilesAtTheirLimit(t *testing.T) {
+	if !testkit.InChild(t) {
+		return
+	}
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	low := limit
+	low.Cur = 10007
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &low); err != nil {
+		t.Fatal(err)
+	}
+	r := start(t, logger.Config{QueueBytes: 100 << 10})
+	const n = 100
+	sent := testkit.Go(func() bool {
+		for i := range n {
+			r.send(numbers(t, "conn", "n", i*100, i*100+100))
+		}
+		return true
+	})
+	testkit.Eventually(t, "the file is at its limit", r.Blocked)
+	if r.notes.has("file too large") != 1 || r.Stats().WriteErrors.Load() == 0 {
+		t.Errorf("not told, or not once:\n%s", r.notes.String())
+	}
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	testkit.Result(t, "all is sent", sent)
+	r.await(n * 100)
+	checkNumbers(t, r.stop(), n*100)
+}
+
 func TestDiskFull(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("SKIPPED: only root can mount a small file system to fill")
@@ -482,42 +517,69 @@ func TestCurve(t *testing.T) {
 	}
 }
 
-func TestParquetOpensElsewhere(t *testing.T) {
-	r := start(t, logger.Config{Format: logger.Parquet})
-	r.send(vectors.Load(t, "bin-logs.json")[0].Payload)
-	r.send(numbers(t, "many", "n", 0, 120000))
-	r.await(120003)
-	got := r.stop()
-	if names(got) != "many.parquet vector.parquet" {
-		t.Fatalf("files %s", names(got))
+// pyarrow returns a Python that has pyarrow: the system's, or one in a folder of the build, where it is installed.
+func pyarrow(t *testing.T) string {
+	t.Helper()
+	_, here, _, _ := runtime.Caller(0)
+	venv := filepath.Join(filepath.Dir(here), "..", "..", "build", "tools", "pyarrow")
+	has := func(python string) bool { return exec.Command(python, "-c", "import pyarrow.parquet").Run() == nil }
+	for _, python := range []string{"python3", filepath.Join(venv, "bin", "python3")} {
+		if has(python) {
+			return python
+		}
 	}
-	if err := exec.Command("python3", "-c", "import pyarrow").Run(); err != nil {
-		t.Skip("SKIPPED: there is no Python with pyarrow to read the files with")
-	}
-	cmd := exec.Command("python3", "-c", `
-import sys, pyarrow.parquet as pq
-t = pq.read_table(sys.argv[1] + "/vector.parquet")
-print(",".join(t.column_names))
-for f in t.schema: print(f.name, f.type)
-for row in t.to_pylist(): print(row)
-m = pq.ParquetFile(sys.argv[1] + "/many.parquet")
-print(m.metadata.num_rows, m.metadata.num_row_groups, sum(m.read()["n"].to_pylist()))
-`, r.dir)
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	for _, want := range []string{
-		"ts,b,i,c,d,iv,s,e,a4,a6,n4,n6,p,ss,sa,vc,vs,unset,empty_s,empty_set,weird\n",
-		"ts timestamp[us, tz=UTC]\n", "b bool\n", "i int64\n", "c uint64\n", "d double\n", "e string\n", "p uint16\n", "vc list<element: uint64>\n",
-		"'i': -4, 'c': 18446744073709551614, 'd': 0.1, 'iv': 1.5, 's': 'row 1', 'e': 'Vector::GREEN', 'a4': '192.0.2.1', 'a6': '2001:db8::1', " +
-			"'n4': '10.0.0.0/8', 'n6': '2001:db8::/32', 'p': 53, 'ss': ['two,comma', 'one'], 'sa': ['10.0.0.1'], 'vc': [1, 2, 3], " +
-			"'vs': ['a', '-', ''], 'unset': None, 'empty_s': '', 'empty_set': []",
-		"datetime.datetime(2023, 11, 14, 22, 13, 21, 250000",
-		"120000 3 7199940000\n",
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	defer cancel()
+	python := filepath.Join(venv, "bin", "python3")
+	for _, command := range [][]string{
+		{"python3", "-m", "venv", venv},
+		{python, "-m", "pip", "install", "--quiet", "--retries", "1", "pyarrow"},
 	} {
-		if !strings.Contains(string(out), want) {
-			t.Errorf("no %q in\n%s", want, out)
+		if out, err := exec.CommandContext(ctx, command[0], command[1:]...).CombinedOutput(); err != nil {
+			t.Skipf("SKIPPED: no pyarrow to read Parquet with: %s: %v %.300s", strings.Join(command, " "), err, out)
+		}
+	}
+	if !has(python) {
+		t.Skip("SKIPPED: no pyarrow to read Parquet with: it was installed, and cannot be imported")
+	}
+	return python
+}
+
+// Another reader of Parquet finds the same types and values as are in the TSV logs.
+func TestParquetIsReadElsewhere(t *testing.T) {
+	conn, err := logbatch.NewBuilder(logger.ConnHeader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3000 {
+		logger.AddConn(conn, i)
+	}
+	batch, err := conn.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	batches := [][]byte{vectors.Load(t, "bin-logs.json")[0].Payload, batch, numbers(t, "many", "n", 0, 120000)}
+	var dirs []string
+	for _, format := range []logger.Format{logger.Parquet, logger.TSV} {
+		r := start(t, logger.Config{Format: format})
+		for _, b := range batches {
+			r.send(b)
+		}
+		r.await(123003)
+		dirs = append(dirs, r.dir)
+		if got, want := len(r.stop()), len(batches); got != want {
+			t.Fatalf("%s: %d files, want %d", format, got, want)
+		}
+	}
+	python := pyarrow(t)
+	for path, want := range map[string]string{
+		"vector": "3 rows of 21 columns are the same, in 1 row groups\n",
+		"bench":  "3000 rows of 15 columns are the same, in 1 row groups\n",
+		"many":   "120000 rows of 1 columns are the same, in 3 row groups\n",
+	} {
+		out, err := exec.Command(python, "testdata/compare.py", filepath.Join(dirs[0], path+".parquet"), filepath.Join(dirs[1], path+".log")).CombinedOutput()
+		if err != nil || string(out) != want {
+			t.Errorf("%s: %v\n%s", path, err, out)
 		}
 	}
 }

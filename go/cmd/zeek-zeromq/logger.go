@@ -5,6 +5,10 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
 	"os/signal"
 	"syscall"
 	"time"
@@ -31,8 +35,11 @@ While a file cannot be written, because the disk is full, say, the logger tries 
 --queue-bytes are waiting it reads nothing more: the senders' queues fill next (log_sndhwm). Nothing
 that was received is dropped.
 
-SIGTERM and SIGINT end it after all that has arrived was written; what cannot be written within
---stop-timeout is given up, with an error that says how much.`,
+SIGTERM and SIGINT end it after the senders have hung up and all that they sent was written; what cannot
+be written within --stop-timeout is given up, with an error that says how much. A second signal gives up
+at once.
+
+With --http-listen, /metrics is for Prometheus and /healthz says 200 while all files can be written.`,
 		Example: `  zeek-zeromq logger --listen-log-endpoint tcp://192.0.2.1:5557 --dir /var/log/zeek --rotate-interval 1h --compress zstd
   zeek-zeromq logger --listen-log-endpoint tcp://127.0.0.1:5557 --dir lake --format parquet --rotate-interval 10m`,
 		Args: noArgs,
@@ -41,6 +48,7 @@ SIGTERM and SIGINT end it after all that has arrived was written; what cannot be
 		"heartbeat_timeout", "tcp_keepalive", "tcp_keepalive_idle", "curve_server_secretkey", "curve_client_publickey")
 	var cfg logger.Config
 	var stopTimeout time.Duration
+	var httpListen string
 	f := cmd.Flags()
 	f.StringVar(&cfg.Dir, "dir", "", "`folder` to write to; it is made if need be")
 	f.StringVar((*string)(&cfg.Format), "format", string(logger.TSV), "`format` of the files: tsv, json or parquet")
@@ -50,6 +58,7 @@ SIGTERM and SIGINT end it after all that has arrived was written; what cannot be
 	f.StringVar((*string)(&cfg.Fsync), "fsync", string(logger.FsyncClose), "force files to the disk: never, close (when closed) or write (whenever all that arrived is written)")
 	f.Int64Var(&cfg.QueueBytes, "queue-bytes", 64<<20, "`bytes` of batches that may wait for their files")
 	f.DurationVar(&stopTimeout, "stop-timeout", 30*time.Second, "`time` to write what has arrived when stopped")
+	f.StringVar(&httpListen, "http-listen", "", "`address` of the HTTP server with /metrics and /healthz, such as 127.0.0.1:9912 (default: none)")
 	logs := addLog(cmd, "info")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
 		if cfg.Log, err = logs.logger(cmd); err != nil {
@@ -62,25 +71,45 @@ SIGTERM and SIGINT end it after all that has arrived was written; what cannot be
 		if (cfg.Options.CurveServerSecretKey != "") != (cfg.Options.CurveClientPublicKey != "") {
 			return usagef("CURVE takes two keys: curve_server_secretkey and curve_client_publickey; one is given")
 		}
-		return runLogger(cmd.Context(), cfg, stopTimeout)
+		return runLogger(cmd.Context(), cfg, stopTimeout, httpListen)
 	}
 	return cmd
 }
 
-func runLogger(ctx context.Context, cfg logger.Config, stopTimeout time.Duration) error {
+func runLogger(ctx context.Context, cfg logger.Config, stopTimeout time.Duration, httpListen string) error {
+	var listener net.Listener
+	var err error
+	if httpListen != "" {
+		if listener, err = net.Listen("tcp", httpListen); err != nil {
+			return fmt.Errorf("--http-listen: %w", err)
+		}
+		defer listener.Close()
+	}
+	notify := newNotifier()
 	l, err := logger.Start(cfg)
 	if err != nil {
 		var bad *options.Error
 		if errors.As(err, &bad) {
 			return usageError{err}
 		}
-		return err
+		return nicer(err)
 	}
-	cfg.Log.Info("listening", "listen_log_endpoint", l.Endpoint(), "dir", cfg.Dir, "format", cfg.Format)
+	attrs := []any{"listen_log_endpoint", l.Endpoint(), "dir", cfg.Dir, "format", cfg.Format, "curve", cfg.Options.CurveServer(), "version", version}
+	if listener != nil {
+		attrs = append(attrs, "http", listener.Addr().String())
+		server := &http.Server{Handler: loggerHandler(l, time.Now()), ReadHeaderTimeout: 5 * time.Second,
+			ErrorLog: slog.NewLogLogger(cfg.Log.Handler(), slog.LevelWarn)}
+		go server.Serve(listener)
+		defer server.Close()
+	}
+	cfg.Log.Info("the logger is ready", attrs...)
+	notify.send("READY=1\nSTATUS=" + l.Endpoint())
 	select {
 	case <-ctx.Done():
 	case <-l.Done():
 	}
+
+	notify.send("STOPPING=1")
 
 	// The second signal ends the wait for files that cannot be written.
 	again, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
@@ -89,7 +118,7 @@ func runLogger(ctx context.Context, cfg logger.Config, stopTimeout time.Duration
 	defer cancel()
 	err = l.Stop(limited)
 	st := l.Stats()
-	cfg.Log.Info("stopped", "batches", st.Batches.Load(), "rows", st.Rows.Load(), "malformed", st.Malformed.Load(),
+	cfg.Log.Info("the logger has stopped", "batches", st.Batches.Load(), "rows", st.Rows.Load(), "malformed", st.Malformed.Load(),
 		"invalid", st.Invalid.Load(), "lost", st.Lost.Load())
 	return err
 }

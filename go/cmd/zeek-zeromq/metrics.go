@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"runtime"
+	"time"
 )
 
 // handler serves /metrics, in Prometheus's text format, and /healthz.
@@ -49,7 +50,12 @@ func (b *brokerService) writeMetrics(w io.Writer) {
 	} {
 		metric("counter", prefix+c.name+"_total", c.help, c.value)
 	}
-	metric("gauge", "process_start_time_seconds", "Start time, in seconds since 1970.", fmt.Sprintf("%.3f", float64(b.started.UnixMilli())/1000))
+	writeProcessMetrics(w, b.started)
+}
+
+func writeProcessMetrics(w io.Writer, started time.Time) {
+	fmt.Fprintf(w, "# HELP process_start_time_seconds Start time, in seconds since 1970.\n# TYPE process_start_time_seconds gauge\n"+
+		"process_start_time_seconds %.3f\n", float64(started.UnixMilli())/1000)
 	fmt.Fprintf(w, "# HELP zeek_zeromq_build_info Versions of the program and of Go.\n# TYPE zeek_zeromq_build_info gauge\n"+
 		"zeek_zeromq_build_info{version=%q,goversion=%q} 1\n", version, runtime.Version())
 }
