@@ -310,7 +310,9 @@ func TestWithoutBrokerPublishSaysSo(t *testing.T) {
 func TestBrokerRestart(t *testing.T) {
 	b := startBroker(t)
 	quick := node.Set("reconnect_interval", "0.02")
-	from, to := connect(t, b.at(), quick), connect(t, b.at(), quick)
+	var log text
+	from := connect(t, b.at(), quick, node.Logger(slog.New(slog.NewTextHandler(&log, nil))))
+	to := connect(t, b.at(), quick)
 	s := subscribe(t, to, "r.", 0)
 	publish(t, from, "r.", "before")
 	next(t, s)
@@ -321,6 +323,9 @@ func TestBrokerRestart(t *testing.T) {
 		defer cancel()
 		return from.Ready(ctx) != nil
 	})
+	if n := log.count("was lost"); n != 1 {
+		t.Errorf("the loss was told %d times: %s", n, log.String())
+	}
 	b.start()
 	if err := to.Ready(context8(t)); err != nil {
 		t.Fatal(err)
@@ -331,6 +336,10 @@ func TestBrokerRestart(t *testing.T) {
 	publish(t, from, "r.", "after")
 	if e := next(t, s); e.Name != "after" {
 		t.Errorf("got %+v", e)
+	}
+	from.Close() // which is no loss
+	if lost, again := log.count("was lost"), log.count("again\""); lost != 1 || again != 2 {
+		t.Errorf("told %d times of a loss, and %d times of trying and being connected again: %s", lost, again, log.String())
 	}
 }
 

@@ -24,6 +24,7 @@ type readiness struct {
 	ready   chan struct{} // closed when current came back
 	waiting map[string]chan struct{}
 	problem string // what the connections complain of, for people
+	again   bool   // the node was ready before
 }
 
 func (r *readiness) init(n *Node) {
@@ -36,16 +37,21 @@ func (r *readiness) init(n *Node) {
 // true any more. A probe that is under way is sent again by libzmq.
 func (r *readiness) lost(problem string) {
 	r.mutex.Lock()
-	defer r.mutex.Unlock()
 	if problem != "" {
 		r.problem = problem
 	}
 	if r.current != "" {
+		r.mutex.Unlock()
 		return
 	}
 	topic := r.topic()
 	r.current, r.ready = topic, make(chan struct{})
-	r.n.push(cshim.Subscribe, topic, "", nil)
+	r.again = problem != ""
+	err := r.n.push(cshim.Subscribe, topic, "", nil)
+	r.mutex.Unlock()
+	if problem != "" && err == nil { // else the node is being closed
+		r.n.cfg.log.Warn(problem + ": trying again")
+	}
 }
 
 // complain notes what stands in the way of a connection.
@@ -62,8 +68,8 @@ func (r *readiness) topic() string {
 
 // seen is told of each subscription on the XPUB.
 func (r *readiness) seen(topic string) {
+	again := false
 	r.mutex.Lock()
-	defer r.mutex.Unlock()
 	switch ch := r.waiting[topic]; {
 	case ch != nil:
 		close(ch)
@@ -71,10 +77,16 @@ func (r *readiness) seen(topic string) {
 	case topic == r.current && topic != "": // the empty topic is all that there are
 		close(r.ready)
 		r.current, r.problem = "", ""
+		again = r.again
 	default:
+		r.mutex.Unlock()
 		return
 	}
 	r.n.push(cshim.Unsubscribe, topic, "", nil)
+	r.mutex.Unlock()
+	if again {
+		r.n.cfg.log.Warn("connected to the broker again")
+	}
 }
 
 // await waits until the node is ready.

@@ -4,6 +4,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -28,6 +29,7 @@ const (
 	scrapesAtOnce  = 8
 	discoveryEvery = 30 * time.Second
 	servicesPath   = "/services.json"
+	allPaths       = "(all)"
 	// zeekctl's MetricsPort, of its manager.
 	zeekctlPort = "9991"
 )
@@ -40,7 +42,7 @@ type scraped struct {
 	node    string // Zeek's label
 	started time.Time
 	rows    map[string]float64 // by path, written in this node
-	written map[string]float64 // by path, of a logger outside Zeek
+	written map[string]float64 // of a logger outside Zeek
 	drops   float64
 	logs    bool // it has received log batches
 	broker  bool // it has forwarded
@@ -257,8 +259,8 @@ func (r *scraped) take(name string, labels map[string]string, value float64) {
 		}
 	case "zeek_log_writer_writes_total":
 		r.rows[labels["path"]] += value
-	case "zeek_zeromq_logger_rows_total":
-		r.written[labels["path"]] += value
+	case "zeek_cluster_zeromq_logger_rows_written_total":
+		r.written[cmp.Or(labels["path"], allPaths)] += value
 	case "zeek_cluster_zeromq_xpub_drops_total", "zeek_cluster_zeromq_onloop_drops_total", "zeek_cluster_zeromq_log_drops_total",
 		"zeek_cluster_zeromq_queue_drops_total":
 		r.drops += value
