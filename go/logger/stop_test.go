@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -46,6 +47,7 @@ func startAt(tb testing.TB, endpoint string, cfg logger.Config) *logger.Logger {
 	cfg.Log = slog.New(slog.NewTextHandler(&notes{}, nil))
 	cfg.Options = options.Default()
 	cfg.Options.ListenLogEndpoint = endpoint
+	cfg.Options.IPv6 = strings.Contains(endpoint, "[")
 	var l *logger.Logger
 	testkit.Eventually(tb, "the endpoint is free", func() bool {
 		var err error
@@ -89,11 +91,14 @@ type flood struct {
 	results []<-chan int
 }
 
+func ipv6(s *zmq.Socket) error { return s.SetIpv6(true) }
+
 func startFlood(t *testing.T, endpoint string, senders, size int, pause time.Duration) *flood {
 	f := &flood{t: t, size: size, pause: pause}
 	peers := testkit.NewPeers(t)
 	for s := range senders {
-		push := peers.Connect(endpoint, zmq.PUSH, testkit.HWM(100)) // what it holds has to be written, too
+		push := peers.Connect(strings.Replace(endpoint, "*", "127.0.0.1", 1), zmq.PUSH, ipv6,
+			testkit.HWM(100)) // what it holds has to be written, too
 		f.results = append(f.results, testkit.Go(func() int {
 			n := 0
 			for ; !f.stop.Load(); n++ {
@@ -168,6 +173,42 @@ func TestStopWhileSendersSend(t *testing.T) {
 			for s, n := range f.missing(first, second) {
 				if n > c.most {
 					t.Errorf("sender %d: %d batches are lost, at most %d may be", s, n, c.most)
+				}
+			}
+			stop(t, l)
+		})
+	}
+}
+
+// Connections are found whatever the endpoint looks like.
+func TestStopAtOtherEndpoints(t *testing.T) {
+	port := func() int { return testkit.FreePort(t) }
+	for _, endpoint := range []string{
+		"ipc://" + filepath.Join(t.TempDir(), "log"), "ipc://@" + filepath.Base(t.TempDir()) + fmt.Sprint(port()),
+		fmt.Sprintf("tcp://*:%d", port()), fmt.Sprintf("tcp://[::1]:%d", port()),
+	} {
+		t.Run(endpoint[:7], func(t *testing.T) {
+			if strings.Contains(endpoint, "[") {
+				c, err := net.Listen("tcp", "[::1]:0")
+				if err != nil {
+					t.Skipf("SKIPPED: no IPv6: %v", err)
+				}
+				c.Close()
+			}
+			first, second := t.TempDir(), t.TempDir()
+			l := startAt(t, endpoint, logger.Config{Dir: first})
+			f := startFlood(t, endpoint, 2, 20000, 0)
+			testkit.Eventually(t, "some are written", func() bool { return l.Stats().Batches.Load() > 300 })
+			began := time.Now()
+			stop(t, l)
+			if took := time.Since(began); took > 2*time.Second {
+				t.Errorf("stopping took %v", took)
+			}
+			l = startAt(t, endpoint, logger.Config{Dir: second})
+			testkit.Eventually(t, "the successor has some", func() bool { return l.Stats().Batches.Load() > 300 })
+			for s, n := range f.missing(first, second) {
+				if n > 1 {
+					t.Errorf("sender %d: %d batches are lost, one may be", s, n)
 				}
 			}
 			stop(t, l)
