@@ -149,21 +149,31 @@ func (f *flood) missing(dirs ...string) (missing []int) {
 // A logger that is stopped while senders send, and its successor at the same endpoint.
 func TestStopWhileSendersSend(t *testing.T) {
 	for _, c := range []struct {
-		name  string
-		size  int
-		pause time.Duration
-		most  int // that may be lost of a sender, see drain.go
+		name     string
+		size     int
+		pause    time.Duration
+		stranger bool
+		most     int // that may be lost of a sender, see drain.go
 	}{
-		{"no connection is full", 2000, 200 * time.Microsecond, 0},
-		{"small batches", 2000, 0, 8192/2000 + 1},
-		{"medium batches", 20000, 0, 1},
-		{"large batches", 400000, 0, 1},
+		{"no connection is full", 2000, 200 * time.Microsecond, false, 0},
+		{"small batches", 2000, 0, false, 8192/2000 + 1},
+		{"medium batches", 20000, 0, false, 1},
+		{"large batches", 400000, 0, false, 1},
+		// Those who hang up must not come back, and hang up again, for as long as somebody does not.
+		{"somebody stays", 20000, 0, true, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			endpoint := testkit.FreeEndpoint(t)
 			first, second := t.TempDir(), t.TempDir()
 			l := startAt(t, endpoint, logger.Config{Dir: first})
 			f := startFlood(t, endpoint, 2, c.size, c.pause)
+			if c.stranger {
+				stranger, err := net.Dial("tcp", testkit.HostPort(endpoint))
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer stranger.Close()
+			}
 			some := uint64(min(300, 20_000_000/c.size))
 			testkit.Eventually(t, "some are written", func() bool { return l.Stats().Batches.Load() > some })
 			stop(t, l)
