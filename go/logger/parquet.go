@@ -13,6 +13,9 @@ import (
 // rowGroup is how many records are in a row group, which is what is held in memory until it is written.
 const rowGroup = 50000
 
+// rowsAtATime is how many rows the columns are given at a time.
+const rowsAtATime = 64
+
 // columns is a parquet.Group in the order of the log's fields instead of the alphabet's.
 type columns struct {
 	parquet.Group
@@ -56,17 +59,17 @@ func parquetNode(t, sub logbatch.Type) parquet.Node {
 
 // parquetLog is the encoder of Apache Parquet. A file can be read once it is closed.
 type parquetLog struct {
-	w        *parquet.Writer
+	w        *parquet.GenericWriter[any]
 	list     []bool // which columns are lists
-	row      parquet.Row
 	rows     []parquet.Row
+	values   []parquet.Value // those of the rows
 	elements []logbatch.Value
-	text     []byte // what the values of row point to
+	text     []byte // what the values point to
 	inGroup  int
 }
 
 func newParquet(f *file, path string, fields []logbatch.Field) *parquetLog {
-	p := &parquetLog{rows: make([]parquet.Row, 1)}
+	p := &parquetLog{}
 	root := columns{Group: parquet.Group{}}
 	for _, field := range fields {
 		name := field.Name
@@ -77,22 +80,22 @@ func newParquet(f *file, path string, fields []logbatch.Field) *parquetLog {
 		root.names = append(root.names, name)
 		p.list = append(p.list, field.Type == logbatch.Set || field.Type == logbatch.Vector)
 	}
-	p.w = parquet.NewWriter(f, parquet.NewSchema(path, root), parquet.Compression(&parquet.Zstd),
+	p.w = parquet.NewGenericWriter[any](f, parquet.NewSchema(path, root), parquet.Compression(&parquet.Zstd),
 		parquet.CreatedBy("zeek-zeromq", "", ""))
 	return p
 }
 
 func (p *parquetLog) add(r *logbatch.Reader) error {
 	for r.Next() {
-		p.row, p.text = p.row[:0], p.text[:0]
+		start := len(p.values)
 		for i, v := range r.Row() {
 			switch {
 			case !p.list[i]:
 				p.value(v, 0, 1, i)
 			case !v.IsSet():
-				p.row = append(p.row, parquet.Value{}.Level(0, 0, i))
+				p.values = append(p.values, parquet.Value{}.Level(0, 0, i))
 			case v.Len() == 0:
-				p.row = append(p.row, parquet.Value{}.Level(0, 1, i))
+				p.values = append(p.values, parquet.Value{}.Level(0, 1, i))
 			default:
 				p.elements = v.AppendElements(p.elements[:0])
 				for n, e := range p.elements {
@@ -100,25 +103,38 @@ func (p *parquetLog) add(r *logbatch.Reader) error {
 				}
 			}
 		}
-		p.rows[0] = p.row
-		if _, err := p.w.WriteRows(p.rows); err != nil {
-			return err
+		p.rows = append(p.rows, p.values[start:])
+		p.inGroup++
+		if len(p.rows) == rowsAtATime || p.inGroup == rowGroup {
+			if err := p.write(); err != nil {
+				return err
+			}
 		}
-		if p.inGroup++; p.inGroup == rowGroup {
+		if p.inGroup == rowGroup {
 			p.inGroup = 0
 			if err := p.w.Flush(); err != nil {
 				return err
 			}
 		}
 	}
-	return nil
+	return p.write()
 }
 
-// value appends a value to the row, or null if it is unset; defined is its definition level if it is not.
+// write hands the rows at hand to the columns, which copy them.
+func (p *parquetLog) write() error {
+	if len(p.rows) == 0 {
+		return nil
+	}
+	_, err := p.w.WriteRows(p.rows)
+	p.rows, p.values, p.text = p.rows[:0], p.values[:0], p.text[:0]
+	return err
+}
+
+// value appends a value to the row at hand, or null if it is unset; defined is its definition level if it is not.
 func (p *parquetLog) value(v logbatch.Value, repetition, defined, column int) {
 	var pv parquet.Value
 	if !v.IsSet() {
-		p.row = append(p.row, pv.Level(repetition, defined-1, column))
+		p.values = append(p.values, pv.Level(repetition, defined-1, column))
 		return
 	}
 	start := len(p.text)
@@ -146,7 +162,7 @@ func (p *parquetLog) value(v logbatch.Value, repetition, defined, column int) {
 		p.text = appendCleanText(p.text, v.Bytes())
 		pv = parquet.ByteArrayValue(p.text[start:])
 	}
-	p.row = append(p.row, pv.Level(repetition, defined, column))
+	p.values = append(p.values, pv.Level(repetition, defined, column))
 }
 
 // micros returns seconds as microseconds, the nearest that an int64 can hold; 0 for NaN.
