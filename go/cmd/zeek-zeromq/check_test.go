@@ -110,6 +110,7 @@ func TestCheckSaysWhichStepFails(t *testing.T) {
 		"a timeout of nothing": {plain, []string{"--timeout", "0"}, exitUsage, "--timeout"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			begun := time.Now()
 			args := append([]string{"--timeout", "2s"}, c.args...)
 			p := launch(t, c.at.connect("check", args...)...)

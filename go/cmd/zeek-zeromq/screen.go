@@ -108,7 +108,7 @@ func (v *view) tables() []*table {
 		if n.Drops != nil && *n.Drops > 0 {
 			nodes.marked[i] = true
 		}
-		nodes.rows = append(nodes.rows, []string{guess(cmp.Or(n.Name, n.ID), n.NameFrom == "hello" || n.Name == "" || n.RoleFrom == "metrics"), text, up,
+		nodes.rows = append(nodes.rows, []string{guess(cmp.Or(n.Name, n.ID), n.NameFrom != "id" || n.Name == ""), text, up,
 			amount(n.EventsPerSec), amount(n.BytesPerSec), optional(n.RowsPerSc, amount), optional(n.Drops, whole), short(n.Host), fmt.Sprint(n.PID)})
 	}
 

@@ -244,7 +244,7 @@ type view struct {
 type nodeView struct {
 	Name     string `json:"name"`
 	ID       string `json:"id"`
-	NameFrom string `json:"name_from"`           // hello, or id: a guess
+	NameFrom string `json:"name_from"`           // hello; topic: as its id says, and somebody has this name; id: a guess
 	Kind     string `json:"kind"`                // node, or client: it only sends
 	Role     string `json:"role,omitempty"`      //
 	RoleFrom string `json:"role_from,omitempty"` // metrics, or name: a guess
@@ -304,6 +304,8 @@ func (c *top) look() (*view, error) {
 		nv := nodeView{Name: n.name, ID: n.id, NameFrom: "id", Kind: "node", Host: host, PID: pid, Up: n.seen.UTC(), UpFrom: "seen"}
 		if n.said {
 			nv.NameFrom = "hello"
+		} else if _, ok := subscriptions[nodePrefix+n.name+"."]; ok {
+			nv.NameFrom = "topic"
 		}
 		if n.first {
 			nv.UpFrom = "before"
