@@ -37,6 +37,9 @@ const (
 // drain receives what is under way until no connection is left.
 func (l *Logger) drain() error {
 	c := connectionsTo(l.endpoint)
+	if _, err := os.ReadDir(descriptors); err != nil {
+		l.log.Warn("cannot have the senders hang up; what they have under way is lost", "error", err)
+	}
 	c.refuse()
 	left, err := l.receiveFrom(c, time.Now().Add(catchUp))
 	if err != nil {
@@ -92,12 +95,12 @@ func connectionsTo(endpoint string) (c connections) {
 	return c
 }
 
+// descriptors is where the kernel lists those of this process.
+const descriptors = "/proc/self/fd"
+
 // each calls do for the sockets that listen at the endpoint, and for those of its connections.
 func (c connections) each(do func(fd int, listens bool)) {
-	fds, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		return
-	}
+	fds, _ := os.ReadDir(descriptors)
 	for _, entry := range fds {
 		fd, err := strconv.Atoi(entry.Name())
 		if err != nil {
@@ -150,9 +153,13 @@ func (c connections) hangUp(all bool) (n int) {
 	return n
 }
 
-// refuse has the kernel drop what arrives for the listening socket, so that those who hang up do not come back at once.
-// Where that does not work, they are had to hang up again.
+// refuse keeps those who hang up from coming back at once: the kernel drops what arrives for a listening TCP socket, and
+// a socket's file is removed. An abstract Unix socket has none; who comes back there has to hang up again.
 func (c connections) refuse() {
+	if c.path != "" && c.path[0] != '@' {
+		os.Remove(c.path)
+		return
+	}
 	const dropAll = 0x06 // BPF_RET | BPF_K, with 0 bytes to keep
 	filter := []unix.SockFilter{{Code: dropAll}}
 	c.each(func(fd int, listens bool) {

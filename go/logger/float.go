@@ -9,6 +9,8 @@ import (
 	"strconv"
 )
 
+// All of this file runs on the goroutines of the writers.
+
 var pow10 = [...]uint64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19}
 
 // appendFixed appends v with 6 decimals, rounded from its exact value: how Zeek's ASCII writer prints times and

@@ -10,6 +10,8 @@ import (
 	"github.com/zeekzmq/zeek-zeromq/go/logbatch"
 )
 
+// All of this file runs on the goroutines of the writers.
+
 // rowGroup is how many records are in a row group, which is what is held in memory until it is written.
 const rowGroup = 50000
 

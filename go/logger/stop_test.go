@@ -68,12 +68,17 @@ func written(tb testing.TB, path string, dirs ...string) map[int]int {
 			if err != nil {
 				tb.Fatal(err)
 			}
+			last := -1
 			for _, line := range strings.Split(string(text), "\n") {
 				if number, _, ok := strings.Cut(line, "\t"); ok && line[0] != '#' {
 					n, err := strconv.Atoi(number)
 					if err != nil {
 						tb.Fatalf("%s: line %.100q", name, line)
 					}
+					if n < last {
+						tb.Fatalf("%s: %d comes after %d", name, n, last)
+					}
+					last = n
 					out[n]++
 				}
 			}
@@ -194,8 +199,7 @@ func TestStopWhileSendersSend(t *testing.T) {
 func TestStopAtOtherEndpoints(t *testing.T) {
 	port := func() int { return testkit.FreePort(t) }
 	for _, endpoint := range []string{
-		"ipc://" + filepath.Join(t.TempDir(), "log"), "ipc://@" + filepath.Base(t.TempDir()) + fmt.Sprint(port()),
-		fmt.Sprintf("tcp://*:%d", port()), fmt.Sprintf("tcp://[::1]:%d", port()),
+		"ipc://" + filepath.Join(t.TempDir(), "log"), fmt.Sprintf("tcp://*:%d", port()), fmt.Sprintf("tcp://[::1]:%d", port()),
 	} {
 		t.Run(endpoint[:7], func(t *testing.T) {
 			if strings.Contains(endpoint, "[") {
@@ -209,11 +213,7 @@ func TestStopAtOtherEndpoints(t *testing.T) {
 			l := startAt(t, endpoint, logger.Config{Dir: first})
 			f := startFlood(t, endpoint, 2, 20000, 0)
 			testkit.Eventually(t, "some are written", func() bool { return l.Stats().Batches.Load() > 300 })
-			began := time.Now()
 			stop(t, l)
-			if took := time.Since(began); took > 2*time.Second {
-				t.Errorf("stopping took %v", took)
-			}
 			l = startAt(t, endpoint, logger.Config{Dir: second})
 			testkit.Eventually(t, "the successor has some", func() bool { return l.Stats().Batches.Load() > 300 })
 			for s, n := range f.missing(first, second) {

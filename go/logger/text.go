@@ -10,6 +10,8 @@ import (
 	"github.com/zeekzmq/zeek-zeromq/go/logbatch"
 )
 
+// All of this file runs on the goroutines of the writers.
+
 const hexDigits = "0123456789abcdef"
 
 func appendHex(dst []byte, c byte) []byte {
