@@ -155,3 +155,63 @@ func TestCheckIsBounded(t *testing.T) {
 	p.cancel()
 	p.exits(exitFailed)
 }
+
+// Whatever answers at the broker's endpoint, check names a step, and the others
+// end with one line.
+func TestStrangersAtTheEndpoint(t *testing.T) {
+	for name := range testkit.Garbage() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			endpoint, _ := testkit.ServeGarbage(t, name)
+			at := place{endpoint, endpoint}
+			check := launch(t, at.connect("check", "--timeout", "500ms", "--connect-log-endpoints", endpoint)...)
+			code := testkit.Result(t, "the end of check", check.code)
+			steps := map[int]string{exitGreeting: "greeting", exitMechanism: "mechanism", exitHandshake: "handshake"}
+			// READY of the right kind is all that the handshake takes.
+			steps[exitSubscription] = "subscription"
+			if step := steps[code]; step == "" || !strings.Contains(check.out.String(), step) || check.err.String() != "" || !safe(check.out.String()) {
+				t.Errorf("check: exit code %d, %q\n%s", code, check.err.String(), check.out.String())
+			}
+			for _, args := range [][]string{{"sub", "--connect-timeout", "300ms", "x"}, {"pub", "--connect-timeout", "300ms", "x", "e"},
+				{"top", "--once", "--connect-timeout", "300ms", "--metrics", "none"}} {
+				run := launch(t, at.connect(args[0], args[1:]...)...)
+				run.exits(exitFailed)
+				text := run.err.String()
+				last := text[strings.LastIndex(strings.TrimSpace(text), "\n")+1:]
+				if !strings.HasPrefix(last, "zeek-zeromq "+args[0]+": ") || !strings.Contains(last, endpoint) || !safe(text) {
+					t.Errorf("%s: %q", args[0], text)
+				}
+			}
+		})
+	}
+}
+
+// Nor does it harm the broker what strangers send, or events that are none.
+func TestStrangersAtTheBroker(t *testing.T) {
+	p := newPlace(t)
+	b := startBroker(t, p)
+	testkit.SendGarbage(t, p.xpub)
+	testkit.SendGarbage(t, p.xsub)
+	sub := launch(t, p.connect("sub", "--log-level", "info", "--count", "2", "")...)
+	sub.awaitErr("subscribed")
+	peers := testkit.NewPeers(t)
+	pub := peers.Connect(p.xsub, zmq.XPUB)
+	pub.AwaitMessage("\x01")
+	for _, parts := range [][]string{{"x"}, {"x", "s", "broker-bin-v1"}, {"x", "s", "broker-bin-v1", "\x0e\xff"}, {"x", "s", "no format", "e"},
+		{"x", "s", "broker-bin-v1", testkit.Event(t), "five"}, {"x", "s", "broker-json-v1", "{"}} {
+		pub.SendParts(parts...)
+	}
+	pub.SendParts("good", "s", "broker-bin-v1", testkit.Event(t))
+	launch(t, p.connect("pub", "x", "last")...).exits(exitOK)
+	sub.exits(exitOK)
+	if out := sub.out.String(); strings.Count(out, "\n") != 2 || !strings.Contains(out, " good ") || !strings.Contains(out, " last()") {
+		t.Errorf("sub printed %s", out)
+	}
+	// Each kind of what was ignored is told once.
+	if errs := sub.err.String(); !strings.Contains(errs, "wrong number of parts") || !strings.Contains(errs, "not valid") || strings.Count(errs, "\n") > 8 || !safe(errs) {
+		t.Errorf("sub said %s", errs)
+	}
+	launch(t, p.connect("check")...).exits(exitOK)
+	b.cancel()
+	b.exits(exitOK)
+}

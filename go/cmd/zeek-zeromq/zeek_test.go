@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -218,6 +220,103 @@ event ping(n: count) { Cluster::publish(Cluster::manager_topic, pong, n); }
 		}
 		if !manager.Running() || !worker.Running() {
 			t.Error("a node has ended")
+		}
+	})
+}
+
+// A Zeek node whose key is not allowed stays out; once its key is in the file and
+// the broker has read that again, one with the same key is let in, and who was in
+// stays.
+func TestAllowedKeysOfZeekNodes(t *testing.T) {
+	backends(t, func(t *testing.T, plugin string) {
+		dir := t.TempDir()
+		serverPublic, serverSecret := testkit.Keypair(t)
+		one, oneSecret := testkit.Keypair(t)
+		two, twoSecret := testkit.Keypair(t)
+		secretFile, allowed := filepath.Join(dir, "secret"), filepath.Join(dir, "allowed")
+		os.WriteFile(secretFile, []byte(serverSecret), 0o600)
+		os.WriteFile(allowed, []byte(one+"\n"), 0o600)
+		p := newPlace(t)
+		cmd := exec.Command(os.Args[0], append(append([]string{"broker"}, p.listen()...), "--curve-server-secretkey-file", secretFile, "--allowed-keys-file", allowed)...)
+		cmd.Env = append(os.Environ(), asProgram+"=1")
+		var log output
+		cmd.Stderr = &log
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		ended := testkit.Go(cmd.Wait)
+		t.Cleanup(func() {
+			cmd.Process.Signal(syscall.SIGTERM)
+			testkit.Result(t, "the end of the broker", ended)
+		})
+		testkit.Eventually(t, "the broker", func() bool { return strings.Contains(log.String(), "the broker is ready") })
+
+		start := func(name, public, secret string) *testkit.Zeek {
+			return testkit.StartZeek(t, plugin, name, p.xpub, p.xsub, fmt.Sprintf(`
+redef Cluster::Backend::ZeroMQ::run_proxy_thread = F;
+redef Cluster::Backend::ZeroMQ::curve_server_publickey = "%s";
+redef Cluster::Backend::ZeroMQ::curve_server_secretkey = "%s";
+redef Cluster::Backend::ZeroMQ::curve_client_publickey = "%s";
+redef Cluster::Backend::ZeroMQ::curve_client_secretkey = "%s";
+event Cluster::node_up(name: string, id: string) { say(fmt("up %%s", name)); }
+event Cluster::node_down(name: string, id: string) { say(fmt("down %%s", name)); }
+event zeek_init() &priority=-10 { say("started"); }
+`, serverPublic, serverSecret, public, secret))
+		}
+		manager := start("manager", one, oneSecret)
+		manager.Await(t, "started")
+		stranger := start("worker-1", two, twoSecret)
+		stranger.Await(t, "started")
+		testkit.Eventually(t, "the stranger to be refused", func() bool { return !stranger.Running() || strings.Contains(stranger.Output(), "Handshake") })
+		stranger.Stop()
+		if strings.Contains(manager.Output(), "up worker-1") {
+			t.Error("a node whose key is not allowed was let in")
+		}
+
+		os.WriteFile(allowed, []byte(one+"\n"+two+"\n"), 0o600)
+		cmd.Process.Signal(syscall.SIGHUP)
+		testkit.Eventually(t, "the keys to be read again", func() bool { return strings.Contains(log.String(), "allowed_keys=2") })
+		worker := start("worker-1", two, twoSecret)
+		manager.Await(t, "up worker-1")
+		worker.Await(t, "up manager")
+		if !manager.Running() || strings.Contains(manager.Output(), "down") {
+			t.Errorf("the manager was disturbed: %s", manager.Output())
+		}
+	})
+}
+
+// What keygen makes encrypts a cluster whose manager runs the broker.
+func TestKeysOfKeygenInZeek(t *testing.T) {
+	backends(t, func(t *testing.T, plugin string) {
+		file := filepath.Join(t.TempDir(), "keys")
+		launch(t, "keygen", "--format", "json", "-o", file).exits(exitOK)
+		k := loadKeys(t, file)
+		var script strings.Builder
+		if err := keyFormats["zeek"](&script, &k); err != nil {
+			t.Fatal(err)
+		}
+		p := newPlace(t)
+		z := testkit.StartZeek(t, plugin, "manager", p.xpub, p.xsub, script.String()+`
+global ping: event(n: count);
+event ping(n: count) { say(fmt("ping %d", n)); }
+event zeek_init() &priority=-10 { say("started"); }
+`)
+		z.Await(t, "started")
+		launch(t, p.connect("check")...).exits(exitMechanism)
+		launch(t, p.connect("pub", "--connect-timeout", "500ms", "zeek.cluster.manager", "ping", "1")...).exits(exitFailed)
+		t.Setenv("ZEEK_CLUSTER_BACKEND_ZEROMQ_CURVE_SERVER_PUBLICKEY", k.ServerPublic)
+		t.Setenv("ZEEK_CLUSTER_BACKEND_ZEROMQ_CURVE_CLIENT_PUBLICKEY", k.ClientPublic)
+		t.Setenv("ZEEK_CLUSTER_BACKEND_ZEROMQ_CURVE_CLIENT_SECRETKEY", k.ClientSecret)
+		launch(t, p.connect("check")...).exits(exitOK)
+		launch(t, p.connect("pub", "zeek.cluster.manager", "ping", "2")...).exits(exitOK)
+		z.Await(t, "ping 2")
+		top := launch(t, p.connect("top", "--once", "--json", "--interval", "200ms", "--metrics", "none")...)
+		top.exits(exitOK)
+		if v := parseView(t, top.out.String()); len(v.Nodes) == 0 || v.Nodes[0].Name != "manager" {
+			t.Errorf("%s", top.out.String())
+		}
+		if strings.Contains(z.Output(), "ping 1") {
+			t.Error("an event came without keys")
 		}
 	})
 }
