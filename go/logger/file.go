@@ -35,7 +35,7 @@ func (l *Logger) insist(what string, do func() error) error {
 	l.stats.WriteErrors.Add(1)
 	l.blocked.Add(1)
 	defer l.blocked.Add(-1)
-	l.log.Error("cannot "+what+"; nothing is read from senders of logs for long, until it works", "error", err)
+	l.log.Error("cannot "+what+": it is tried again, and the senders have to wait when the queue is full", "error", err)
 	since := time.Now()
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
 		select {
