@@ -29,7 +29,7 @@ type settings struct {
 // Options of commands that connect to a cluster's broker.
 var clientOptions = []string{
 	"connect_xsub_endpoint", "connect_xpub_endpoint", "ipv6", "linger_ms",
-	"heartbeat_interval", "heartbeat_timeout", "reconnect_interval", "reconnect_interval_max", "max_message_size",
+	"heartbeat_interval", "heartbeat_timeout", "reconnect_interval", "reconnect_interval_max",
 	"curve_server_publickey", "curve_client_publickey", "curve_client_secretkey",
 }
 

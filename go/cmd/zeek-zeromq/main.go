@@ -90,7 +90,8 @@ Options have the names that they have in Zeek's module Cluster::Backend::ZeroMQ,
 dashes: --connect-xsub-endpoint is connect_xsub_endpoint. Without any, everything is on
 this machine, at Zeek's default ports.
 
-Exit codes: 0 for success, 1 if something that was tried failed, 2 for bad arguments.`,
+Exit codes: 0 for success, 1 if something that was tried failed, 2 for bad arguments; check has
+more, for what failed.`,
 		Version:           version,
 		SilenceErrors:     true,
 		SilenceUsage:      true,

@@ -6,9 +6,11 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"maps"
 	"regexp"
 	"runtime"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -105,28 +107,36 @@ func (m *meter) run() {
 	tap := cshim.NewTap(m.socket)
 	defer tap.Close()
 	for {
-		m.mutex.Lock()
-		stopping := m.stopping
-		var n int
-		var err error
-		if !stopping {
-			now := time.Now()
-			n, err = tap.Recv(func(t *cshim.Tapped) { m.count(t, now) })
-		}
-		m.mutex.Unlock()
-		if stopping {
-			return
-		}
+		n, err := m.receive(tap)
 		if err == nil && n == 0 {
 			_, err = m.poller.Wait(-1)
 		}
 		if err != nil {
 			m.mutex.Lock()
-			m.err = err
-			m.mutex.Unlock()
+			defer m.mutex.Unlock()
+			if !m.stopping {
+				m.err = err
+			}
 			return
 		}
 	}
+}
+
+// receive counts what has arrived, up to a batch. A panic is an error: it must
+// not leave a terminal that is not put back.
+func (m *meter) receive(tap *cshim.Tap) (n int, err error) {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
+		}
+	}()
+	if m.stopping {
+		return 0, errStopped
+	}
+	now := time.Now()
+	return tap.Recv(func(t *cshim.Tapped) { m.count(t, now) })
 }
 
 // count counts a message. The mutex is held.
@@ -449,4 +459,7 @@ func roleOf(name string) string {
 	return ""
 }
 
-var errMeter = errors.New("cannot receive events any more")
+var (
+	errMeter   = errors.New("cannot receive events any more")
+	errStopped = errors.New("stopped")
+)

@@ -238,8 +238,13 @@ func (s *scraper) get(ctx context.Context, u string, read func(io.Reader) error)
 	return read(io.LimitReader(resp.Body, maxMetrics))
 }
 
-func (s *scraper) scrape(ctx context.Context, u string) *scraped {
-	r := &scraped{url: u, rows: map[string]float64{}, written: map[string]float64{}}
+func (s *scraper) scrape(ctx context.Context, u string) (r *scraped) {
+	r = &scraped{url: u, rows: map[string]float64{}, written: map[string]float64{}}
+	defer func() {
+		if v := recover(); v != nil {
+			r.err = fmt.Errorf("panic: %v", v)
+		}
+	}()
 	r.err = s.get(ctx, u, func(body io.Reader) error {
 		r.at = time.Now()
 		return readMetrics(body, r.take)

@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 )
 
@@ -363,6 +364,10 @@ func newScreen(stdin io.Reader, stdout io.Writer) (*screen, error) {
 	out, ok := stdout.(*os.File)
 	if !ok || !term.IsTerminal(int(out.Fd())) {
 		return nil, usagef("standard output is no terminal: use --once or --json")
+	}
+	// In the background it would take the terminal from the shell.
+	if group, err := unix.IoctlGetInt(int(out.Fd()), unix.TIOCGPGRP); err == nil && group != unix.Getpgrp() {
+		return nil, usagef("the terminal is another one's, as this runs in the background: use --once or --json")
 	}
 	if kind := os.Getenv("TERM"); kind == "dumb" || kind == "" {
 		return nil, usagef("the terminal (TERM=%q) cannot move its cursor: use --once or --json", kind)

@@ -26,6 +26,7 @@ import (
 	"github.com/zeekzmq/zeek-zeromq/go/internal/cshim"
 	"github.com/zeekzmq/zeek-zeromq/go/internal/testkit"
 	"github.com/zeekzmq/zeek-zeromq/go/node"
+	"github.com/zeekzmq/zeek-zeromq/go/options"
 )
 
 // seen is what --json says of a view.
@@ -514,6 +515,11 @@ type terminal struct {
 
 func onTerminal(tb testing.TB, read bool, env []string, args ...string) *terminal {
 	tb.Helper()
+	return onTerminalAs(tb, read, env, exec.Command(os.Args[0], args...))
+}
+
+func onTerminalAs(tb testing.TB, read bool, env []string, cmd *exec.Cmd) *terminal {
+	tb.Helper()
 	fd, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	if err != nil {
 		tb.Skipf("SKIPPED: no pseudo-terminal: %v", err)
@@ -532,7 +538,7 @@ func onTerminal(tb testing.TB, read bool, env []string, args ...string) *termina
 		tb.Fatal(err)
 	}
 	t.resize(100, 30)
-	t.cmd = exec.Command(os.Args[0], args...)
+	t.cmd = cmd
 	t.cmd.Stdin, t.cmd.Stdout, t.cmd.Stderr = slave, slave, &t.shows
 	t.cmd.Env = append(append(os.Environ(), asProgram+"=1", "TERM=xterm", "NO_COLOR="), env...)
 	t.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
@@ -725,6 +731,14 @@ func TestTopWithoutATerminal(t *testing.T) {
 	dumb := onTerminal(t, true, []string{"TERM=dumb"}, p.connect("top")...)
 	testkit.Result(t, "the end", dumb.ended)
 	dumb.await("cannot move its cursor")
+
+	// The shell has the terminal, and starts it in the background.
+	shell := exec.Command("/bin/bash", "-c", `set -m; "$@" & wait $!; echo "exit code $?"`, "bash", os.Args[0])
+	shell.Args = append(shell.Args, p.connect("top")...)
+	background := onTerminalAs(t, true, nil, shell)
+	testkit.Result(t, "the end", background.ended)
+	background.await("in the background")
+	background.await("exit code 2")
 }
 
 // Counting is faster than any broker forwards.
@@ -736,4 +750,25 @@ func BenchmarkMeter(b *testing.B) {
 	for range b.N {
 		m.count(t, now)
 	}
+}
+
+// A meter that fails says so, and does not take the terminal with it.
+func TestMeterPanics(t *testing.T) {
+	p := newPlace(t)
+	startBroker(t, p)
+	s := &settings{Options: options.Default()}
+	s.Set("connect_xsub_endpoint", p.xpub)
+	m, err := startMeter(&s.Options, func(name, id string) { panic("a test") })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.stop()
+	pub := testkit.NewPeers(t).Connect(p.xsub, zmq.XPUB)
+	pub.AwaitMessage("\x01")
+	hello, _ := event.Encode(event.BrokerBinV1, &event.Event{Name: "Cluster::hello", Args: []event.Value{"n", "id"}})
+	pub.SendParts(nodeIDPrefix+"x.", "id", event.BrokerBinV1.String(), string(hello))
+	testkit.Eventually(t, "the failure", func() bool {
+		_, err := m.cut()
+		return err != nil && strings.Contains(err.Error(), "a test")
+	})
 }
