@@ -3,6 +3,7 @@
 package main
 
 import (
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -63,5 +64,50 @@ func TestLogger(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(dir, "sub", "x.log"))
 	if err != nil || !strings.Contains(string(text), "\n1\n#close\t") {
 		t.Errorf("sub/x.log: %v\n%s", err, text)
+	}
+}
+
+// What is wrong is said in one line, with its value, and leaves the exit code for it.
+func TestLoggerBadInput(t *testing.T) {
+	endpoint, dir := testkit.FreeEndpoint(t), t.TempDir()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	public, secret := testkit.Keypair(t)
+	base := "logger --listen-log-endpoint " + endpoint + " --dir " + dir + " "
+	for _, c := range []struct {
+		args string
+		code int
+		want string
+	}{
+		{"logger --dir " + dir, exitUsage, "listen_log_endpoint"},
+		{"logger --listen-log-endpoint " + endpoint, exitUsage, "dir"},
+		{"logger --dir " + dir + " --listen-log-endpoint nonsense", exitFailed, `listen_log_endpoint "nonsense"`},
+		{"logger --dir " + dir + " --listen-log-endpoint tcp://" + taken.Addr().String(), exitFailed, "Address already in use"},
+		{"logger --listen-log-endpoint " + endpoint + " --dir " + file, exitFailed, file},
+		{base + "--format xml", exitUsage, "xml"},
+		{base + "--compress lzma", exitUsage, "lzma"},
+		{base + "--compress gzip", exitUsage, "rotation"},
+		{base + "--compress gzip --rotate-size 5 --format parquet", exitUsage, "parquet"},
+		{base + "--fsync perhaps", exitUsage, "perhaps"},
+		{base + "--rotate-interval 1ms", exitUsage, "1ms"},
+		{base + "--rotate-size -1", exitUsage, "-1"},
+		{base + "--queue-bytes -1", exitUsage, "-1"},
+		{base + "--http-listen " + taken.Addr().String(), exitFailed, "--http-listen"},
+		{base + "--curve-client-publickey " + public, exitUsage, "two keys"},
+		{base + "--curve-server-secretkey " + secret, exitUsage, "two keys"},
+		{base + "extra", exitUsage, "extra"},
+	} {
+		p := launch(t, strings.Fields(c.args)...)
+		p.exits(c.code)
+		if text := p.err.String(); !strings.Contains(text, c.want) || strings.Count(text, "\n") != 1 || strings.Contains(text, secret) {
+			t.Errorf("%s: %q, want one line with %q", c.args, text, c.want)
+		}
 	}
 }
