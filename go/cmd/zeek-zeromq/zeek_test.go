@@ -153,7 +153,7 @@ event zeek_init() { schedule 1msec { tick(0) }; }
 					t.Errorf("%s saw a tool as a node: %s", name, s[1])
 				}
 			}
-			for _, bad := range []string{"Expired", "goodbye", "never came up", "up zeek", "did not say hello"} {
+			for _, bad := range []string{"Expired", "goodbye", "never came up", "up zeek", "did not say hello", "andshake"} {
 				if strings.Contains(out, bad) {
 					t.Errorf("%s says %q:\n%s", name, bad, out)
 				}
