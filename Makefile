@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #
 #   make            the plugin, the engine's library and the program zeek-zeromq
-#   make install    the plugin into Zeek's plugin folder, the program into PREFIX/bin
+#   make install    the plugin into Zeek's plugin folder, the program into PREFIX/bin,
+#                   its manual page and shells' completions into PREFIX/share
 #   make test       all tests; PARTS="style go btest", say, selects some
 #   make demo       a cluster on this machine, with a table of what it did
 #   make bench      the benchmarks; BENCH="--quick one logs", say, runs some of them, shorter
@@ -67,13 +68,32 @@ build/bin/zeek-zeromq: $(go_inputs) build/config.mk
 	@touch $@
 
 engine := build/lib/libzeekzmq.so
-program := $(if $(wildcard go/cmd/zeek-zeromq/*.go),build/bin/zeek-zeromq)
+program := build/bin/zeek-zeromq
+
+# ---- What the program says of itself ----
+
+manual := build/man/zeek-zeromq.1
+completions := build/completions/bash build/completions/zsh build/completions/fish
+
+$(manual): $(program)
+	@mkdir -p $(@D)
+	@$(program) man >$@.new && mv -f $@.new $@
+
+$(completions): $(program)
+	@mkdir -p $(@D)
+	@$(program) completion $(@F) >$@.new && mv -f $@.new $@
+
+DATADIR := $(patsubst %/,%,$(dir $(BINDIR)))/share
+man_file := $(DATADIR)/man/man1/zeek-zeromq.1
+bash_file := $(DATADIR)/bash-completion/completions/zeek-zeromq
+zsh_file := $(DATADIR)/zsh/site-functions/_zeek-zeromq
+fish_file := $(DATADIR)/fish/vendor_completions.d/zeek-zeromq.fish
 
 # ---- Goals ----
 
 .PHONY: all engine plugin test demo bench install uninstall format clean distclean help FORCE
 
-all: $(engine) $(program) $(if $(ZEEK_CONFIG),plugin)
+all: $(engine) $(program) $(manual) $(completions) $(if $(ZEEK_CONFIG),plugin)
 
 engine: $(engine)
 
@@ -95,19 +115,18 @@ install: all
 ifneq ($(ZEEK_CONFIG),)
 	@$(MAKE) --no-print-directory -C build install
 endif
-ifneq ($(program),)
 	install -d "$(DESTDIR)$(BINDIR)"
 	install -m 755 $(program) "$(DESTDIR)$(BINDIR)"
-endif
-ifeq ($(ZEEK_CONFIG)$(program),)
-	@echo "Nothing to install: no Zeek was found, and it is the plugin that is installed"
-endif
+	install -D -m 644 $(manual) "$(DESTDIR)$(man_file)"
+	install -D -m 644 build/completions/bash "$(DESTDIR)$(bash_file)"
+	install -D -m 644 build/completions/zsh "$(DESTDIR)$(zsh_file)"
+	install -D -m 644 build/completions/fish "$(DESTDIR)$(fish_file)"
 
 uninstall:
 ifneq ($(ZEEK_CONFIG),)
 	rm -rf "$(DESTDIR)$(ZEEK_INSTALL_ROOT)/Zeek_ZeroMQ_Go"
 endif
-	rm -f "$(DESTDIR)$(BINDIR)/zeek-zeromq"
+	rm -f "$(DESTDIR)$(BINDIR)/zeek-zeromq" "$(DESTDIR)$(man_file)" "$(DESTDIR)$(bash_file)" "$(DESTDIR)$(zsh_file)" "$(DESTDIR)$(fish_file)"
 
 format:
 	gofmt -w go tests
@@ -115,8 +134,8 @@ format:
 
 clean:
 	@test ! -f build/Makefile || $(MAKE) --no-print-directory -C build clean
-	rm -rf build/bench build/bin build/demo build/dist build/go build/lib/libzeekzmq.so build/man build/test \
-	    build/Zeek_ZeroMQ_Go.tgz tests/abi/build
+	rm -rf build/bench build/bin build/completions build/demo build/dist build/go build/lib/libzeekzmq.so build/man \
+	    build/test build/Zeek_ZeroMQ_Go.tgz tests/abi/build
 
 distclean:
 	rm -rf build tests/abi/build tests/btest/.tmp

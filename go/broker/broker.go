@@ -40,7 +40,8 @@ type Broker struct {
 	xsub, xpub *cshim.Socket
 	stats      *Stats
 	relay      *cshim.Relay
-	stopZAP    func()
+	allowed    []string // public keys beside curve_client_publickey
+	zap        *engine.ZAP
 	endpoints  [2]string
 	done       chan struct{}
 	failure    error
@@ -49,8 +50,9 @@ type Broker struct {
 // Start binds listen_xpub_endpoint and listen_xsub_endpoint and forwards
 // between them. Errors are of type *[engine.EndpointError] where an endpoint is
 // at fault. On an error nothing is left behind. stats must be memory of
-// [NewStats] or of a C host.
-func Start(opts options.Options, stats *Stats) (*Broker, error) {
+// [NewStats] or of a C host. With CURVE, clients with one of the allowed public
+// keys may connect beside those with curve_client_publickey.
+func Start(opts options.Options, stats *Stats, allowed ...string) (*Broker, error) {
 	if err := opts.CheckKeys(); err != nil {
 		return nil, err
 	}
@@ -62,7 +64,7 @@ func Start(opts options.Options, stats *Stats) (*Broker, error) {
 		return nil, fmt.Errorf("cannot start the broker: %w", err)
 	}
 
-	b := &Broker{opts: opts, ctx: ctx, stats: stats, done: make(chan struct{})}
+	b := &Broker{opts: opts, ctx: ctx, stats: stats, allowed: allowed, done: make(chan struct{})}
 	if err := b.open(); err != nil {
 		b.close(0)
 		return nil, err
@@ -77,7 +79,7 @@ func (b *Broker) open() error {
 		return err
 	}
 	if b.opts.CurveServer() {
-		if b.stopZAP, err = engine.ServeZAP(b.ctx.Context, b.opts.CurveClientPublicKey); err != nil {
+		if b.zap, err = engine.ServeZAP(b.ctx.Context, append(b.allowed, b.opts.CurveClientPublicKey)...); err != nil {
 			return err
 		}
 	}
@@ -104,6 +106,36 @@ func (b *Broker) open() error {
 
 // Endpoints returns the endpoints bound, with the ports that the system chose.
 func (b *Broker) Endpoints() (xpub, xsub string) { return b.endpoints[0], b.endpoints[1] }
+
+// SetAllowed replaces the public keys of the clients that may connect. Those that
+// are connected stay so. Without CURVE it does nothing. On an error nothing has
+// changed.
+func (b *Broker) SetAllowed(publicKeys []string) error {
+	if b.zap == nil {
+		return nil
+	}
+	return b.zap.SetAllowed(publicKeys)
+}
+
+// Alive says whether the broker's thread took a turn within the given time.
+func (b *Broker) Alive(within time.Duration) bool {
+	before := b.relay.Prod()
+	deadline := time.Now().Add(within)
+	for pause := 100 * time.Microsecond; ; pause = min(2*pause, 10*time.Millisecond) {
+		select {
+		case <-b.done:
+			return false
+		default:
+		}
+		if b.relay.Prod() != before {
+			return true
+		}
+		if time.Now().After(deadline) {
+			return false
+		}
+		time.Sleep(pause)
+	}
+}
 
 // Done is closed when the broker has ended, whether by Stop or by a failure.
 func (b *Broker) Done() <-chan struct{} { return b.done }
@@ -182,9 +214,7 @@ func (b *Broker) close(linger time.Duration) {
 			s.Close()
 		}
 	}
-	if b.stopZAP != nil {
-		b.stopZAP()
-	}
+	b.zap.Stop()
 	if b.relay != nil {
 		b.relay.Close()
 	}

@@ -89,13 +89,13 @@ func (c *sharedContext) release(linger time.Duration) {
 
 	if last {
 		c.zap.stop()
-		terminateContext(c.Context, linger)
+		TerminateContext(c.Context, linger)
 	}
 }
 
-// terminateContext ends a context whose sockets are closed. If libzmq takes
+// TerminateContext ends a context whose sockets are closed. If libzmq takes
 // longer than the sockets' linger time, it is left to finish by itself.
-func terminateContext(c *cshim.Context, linger time.Duration) {
+func TerminateContext(c *cshim.Context, linger time.Duration) {
 	done := make(chan struct{})
 	go func() {
 		c.Term()

@@ -39,18 +39,46 @@ func (c *sharedContext) serveZAP(publicKey string) error {
 	return c.zap.allow(publicKey)
 }
 
-// ServeZAP answers for a context of its own, allowing one key, until the
-// function that it returns is called.
-func ServeZAP(c *cshim.Context, publicKey string) (stop func(), err error) {
-	z, err := newZAP(c)
+// ZAP answers for a context of its own.
+type ZAP struct{ handler *zapHandler }
+
+// ServeZAP answers for a context of its own, allowing the given keys (Z85),
+// until it is stopped.
+func ServeZAP(c *cshim.Context, publicKeys ...string) (*ZAP, error) {
+	h, err := newZAP(c)
 	if err != nil {
 		return nil, err
 	}
-	if err := z.allow(publicKey); err != nil {
-		z.stop()
+	z := &ZAP{h}
+	if err := z.SetAllowed(publicKeys); err != nil {
+		z.Stop()
 		return nil, err
 	}
-	return z.stop, nil
+	return z, nil
+}
+
+// SetAllowed replaces the keys that are allowed. Connections that exist stay. On
+// an error nothing has changed. Any goroutine.
+func (z *ZAP) SetAllowed(publicKeys []string) error {
+	var keys [][]byte
+	for _, k := range publicKeys {
+		key, err := cshim.Z85Decode(k)
+		if err != nil {
+			return fmt.Errorf("%q: %w", k, err)
+		}
+		keys = append(keys, key)
+	}
+	z.handler.mutex.Lock()
+	defer z.handler.mutex.Unlock()
+	z.handler.allowed = keys
+	return nil
+}
+
+// Stop ends the answers. Stopping nil does nothing.
+func (z *ZAP) Stop() {
+	if z != nil {
+		z.handler.stop()
+	}
 }
 
 const zapEndpoint = "inproc://zeromq.zap.01"

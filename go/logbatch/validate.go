@@ -80,6 +80,12 @@ func (s *scan) batch() int {
 			return -1
 		}
 	}
+	// The types of the first fields, which mostly are all, so as not to look for them with each record.
+	var types [64]Type
+	known, rest := 0, first
+	for ; known < fields && known < len(types); known++ {
+		rest, types[known] = s.fieldType(rest)
+	}
 	// Zeek reserves memory for all records before it reads the first. Without fields a record takes no bytes, and
 	// any number of them would fit.
 	if fields == 0 {
@@ -93,10 +99,14 @@ func (s *scan) batch() int {
 		return s.failf(at, ErrCount, "%d records without fields", records)
 	}
 	for r := 0; r < records; r++ {
-		f := first
+		f := rest
 		for i := 0; i < fields; i++ {
 			var want Type
-			f, want = s.fieldType(f)
+			if i < known {
+				want = types[i]
+			} else {
+				f, want = s.fieldType(f)
+			}
 			if pos+minValue > len(s.p) {
 				return s.fail(pos, ErrTruncated)
 			}

@@ -557,6 +557,7 @@ int zz_relay_run(zz_relay* r, int timeout_ms, uint64_t* moved) {
     *moved = 0;
 
     do {
+        atomic_fetch_add_explicit(&r->turns, 1, memory_order_relaxed);
         uint32_t again = 0, waiting = 0;
 
         // Events last, see below.

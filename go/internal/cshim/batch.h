@@ -160,6 +160,7 @@ typedef struct zz_relay {
     zz_pace pace;
     zz_broker_stats* stats;
     _Atomic(uint32_t) stop;
+    _Atomic(uint64_t) turns; /* that zz_relay_run() has taken */
 } zz_relay;
 
 /* Forwards both ways, and sleeps while there is nothing to forward. With

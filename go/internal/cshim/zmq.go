@@ -65,6 +65,10 @@ static void relay_stop(zz_relay* r) {
 	atomic_store(&r->stop, 1);
 	waker_wake_always(&r->w);
 }
+static uint64_t relay_prod(zz_relay* r) {
+	waker_wake_always(&r->w);
+	return atomic_load(&r->turns);
+}
 static void relay_free(zz_relay* r) {
 	zz_forwarder_close(&r->down);
 	zz_forwarder_close(&r->up);
@@ -526,7 +530,7 @@ type Relay struct {
 	c     *C.zz_relay
 	moved *C.uint64_t
 
-	stopping sync.Mutex // of Stop and Close: nobody wakes what is freed
+	stopping sync.Mutex // of Stop, Prod and Close: nobody wakes what is freed
 }
 
 // NewRelay makes a relay between the XSUB that nodes publish to and the XPUB
@@ -557,6 +561,17 @@ func (r *Relay) Stop() {
 	if r.c != nil {
 		C.relay_stop(r.c)
 	}
+}
+
+// Prod wakes the relay, and says how many turns it has taken so far: if it
+// lives, soon one more. Any goroutine, also after Close, when it returns 0.
+func (r *Relay) Prod() (turns uint64) {
+	r.stopping.Lock()
+	defer r.stopping.Unlock()
+	if r.c != nil {
+		turns = uint64(C.relay_prod(r.c))
+	}
+	return turns
 }
 
 // Close frees the relay, not its sockets.

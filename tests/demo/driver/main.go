@@ -25,6 +25,7 @@ var (
 	flagNode    = flag.String("node", "", "the program for nodes without Zeek")
 	flagWhy     = flag.String("why", "", "why there is no Zeek")
 	flagVersion = flag.String("version", "", "versions to tell in the first line")
+	flagOnly    = flag.String("captures", "", "only write the captures, into this folder")
 )
 
 // For tests, and for looking around.
@@ -63,6 +64,14 @@ func main() {
 }
 
 func run(ctx context.Context) error {
+	if *flagOnly != "" {
+		for i := 1; i <= workers; i++ {
+			if err := newTraffic(i).write(filepath.Join(*flagOnly, fmt.Sprintf("demo-%d.pcap", i))); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	began := time.Now()
 	work, err := os.MkdirTemp("", "zeek-zeromq-demo-")
 	if err != nil {
