@@ -331,7 +331,7 @@ func TestLoggersSendNoHeartbeats(t *testing.T) {
 	defer c.Close()
 	// A ZMTP 3.1 greeting without security, and a PUSH's READY.
 	fmt.Fprint(c, "\xff\x00\x00\x00\x00\x00\x00\x00\x00\x7f\x03\x01NULL", strings.Repeat("\x00", 48))
-	fmt.Fprint(c, "\x04\x1b\x05READY\x0bSocket-Type\x00\x00\x00\x04PUSH")
+	fmt.Fprint(c, "\x04\x1a\x05READY\x0bSocket-Type\x00\x00\x00\x04PUSH")
 	c.SetReadDeadline(time.Now().Add(time.Second))
 	got, _ := io.ReadAll(c)
 	if !strings.Contains(string(got), "READY") || strings.Contains(string(got), "PING") {
