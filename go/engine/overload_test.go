@@ -5,6 +5,8 @@ package engine_test
 import (
 	"encoding/binary"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"regexp"
 	"slices"
@@ -312,6 +314,28 @@ func TestLogOverloadBlockWithALoggerThatPauses(t *testing.T) {
 		if m.Topic == listener && binary.NativeEndian.Uint32([]byte(m.Payload)) == uint32(zmq.EVENT_DISCONNECTED) {
 			t.Error("the logger was taken for dead")
 		}
+	}
+}
+
+// A logger does not know what its senders are to do, so it never asks them for
+// signs of life, which it might not see.
+func TestLoggersSendNoHeartbeats(t *testing.T) {
+	endpoint := testkit.FreeEndpoint(t)
+	start(t, func(o *options.Options) {
+		o.ListenLogEndpoint, o.HeartbeatInterval, o.HeartbeatTimeout = endpoint, 50*time.Millisecond, time.Hour
+	})
+	c, err := net.Dial("tcp", strings.TrimPrefix(endpoint, "tcp://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	// A ZMTP 3.1 greeting without security, and a PUSH's READY.
+	fmt.Fprint(c, "\xff\x00\x00\x00\x00\x00\x00\x00\x00\x7f\x03\x01NULL", strings.Repeat("\x00", 48))
+	fmt.Fprint(c, "\x04\x1a\x05READY\x0bSocket-Type\x00\x00\x00\x04PUSH")
+	c.SetReadDeadline(time.Now().Add(time.Second))
+	got, _ := io.ReadAll(c)
+	if !strings.Contains(string(got), "READY") || strings.Contains(string(got), "PING") {
+		t.Errorf("got %q, want a READY and no PING", got)
 	}
 }
 

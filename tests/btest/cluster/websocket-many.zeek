@@ -20,8 +20,8 @@
 # @TEST-EXEC: btest-bg-wait 60
 # @TEST-EXEC: paste cost cost-builtin >both
 # @TEST-EXEC: awk '{ exit ! ($1 < $3 && $2 < $4) }' both || { echo "descriptors and threads for each client, ours and the built-in's: $(cat both)"; exit 1; } >&2
-# At most these: of Zeek's server a socket and an eventfd; of the broker and of the
-# client two connections each; two sockets' eventfds, two wakers.
+# At most these: of Zeek's server a socket and a pipe; of the broker two connections; of
+# the client two connections, two sockets' eventfds and two wakers.
 # @TEST-EXEC: awk '{ exit ! ($1 <= 11.5) }' cost
 
 @load cluster-test
