@@ -63,7 +63,7 @@ var measures = []*measure{
 	{name: "engine", what: "two C programs on the engine, against plain libzmq and zmq_proxy()", sides: []string{"plain", "engine"},
 		metrics: engineMetrics(), run: runEngine},
 	{name: "flat", what: "memory over bursts, slow consumers and an idle minute", sides: []string{"engine"}, pairs: 1,
-		metrics: []metric{{name: "highest", unit: "MiB"}, {name: "growth, third to last quarter of it", unit: "MiB", goal: &goal{ours, 2}},
+		metrics: []metric{{name: "highest", unit: "MiB"}, {name: "growth, third to last quarter of it", unit: "MiB", goal: &goal{ours, 4}},
 			{name: "growth, idle", unit: "MiB", goal: &goal{ours, 1}}}, run: runFlat},
 }
 
@@ -334,7 +334,8 @@ func runSubscriptions(b *bench, side string) (numbers, error) {
 			return nil, err
 		}
 		var f flowResult
-		if _, err = c.others[0].await(b, "topics"); err == nil {
+		// Built-in nodes may lose subscriptions, which then never come.
+		if _, err = c.others[0].awaitWithin(b, 20*time.Second, "topics"); err == nil {
 			f, err = c.flow(1, c.others, []*proc{c.manager})
 		}
 		c.end()

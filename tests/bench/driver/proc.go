@@ -73,6 +73,10 @@ func (b *bench) start(name, dir string, env []string, program string, args ...st
 
 // await waits for a line that starts with these words and returns the rest.
 func (p *proc) await(b *bench, words ...string) ([]string, error) {
+	return p.awaitWithin(b, patience, words...)
+}
+
+func (p *proc) awaitWithin(b *bench, limit time.Duration, words ...string) ([]string, error) {
 	isIt := func(w []string) bool {
 		return len(w) >= len(words) && strings.Join(w[:len(words)], " ") == strings.Join(words, " ")
 	}
@@ -82,7 +86,7 @@ func (p *proc) await(b *bench, words ...string) ([]string, error) {
 			return w[len(words):], nil
 		}
 	}
-	late := time.After(patience)
+	late := time.After(limit)
 	var last []string
 	for {
 		select {
@@ -96,7 +100,7 @@ func (p *proc) await(b *bench, words ...string) ([]string, error) {
 			last = w
 			p.early = append(p.early, w)
 		case <-late:
-			return nil, fmt.Errorf("%s: no %q within %v; the last it said was %q: %s", p.name, words, patience, last, p.lastError())
+			return nil, fmt.Errorf("%s: no %q within %v; the last it said was %q: %s", p.name, words, limit, last, p.lastError())
 		case <-b.ctx.Done():
 			return nil, fmt.Errorf("interrupted")
 		}
