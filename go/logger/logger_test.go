@@ -258,6 +258,49 @@ func TestRotationByInterval(t *testing.T) {
 	}
 }
 
+// A path that is busy when it is to rotate does so once: no row is in a file that is called after a later time.
+func TestBusyPathRotatesOnce(t *testing.T) {
+	r := start(t, logger.Config{RotateInterval: time.Second, Format: logger.JSON})
+	began := time.Now()
+	var slowest time.Duration
+	for sent := 0; time.Since(began) < 4*time.Second; {
+		now := time.Now()
+		b, err := logbatch.NewBuilder(logbatch.Header{Path: "conn", Fields: []logbatch.Field{{Name: "ms", Type: logbatch.Count}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 50000 {
+			b.Count(uint64(now.UnixMilli()))
+			sent++
+		}
+		payload, err := b.Bytes()
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.send(payload)
+		r.await(sent)
+		slowest = max(slowest, time.Since(now))
+	}
+	got := r.stop()
+	for name, text := range got {
+		opened, err := time.ParseInLocation("conn.2006-01-02-15-04-05.log", name, time.Local)
+		if err != nil {
+			t.Errorf("file %s: %v", name, err)
+			continue
+		}
+		var ms int64
+		if _, err := fmt.Sscanf(text, `{"ms":%d}`, &ms); err != nil {
+			t.Fatal(err)
+		}
+		if early := opened.Sub(time.UnixMilli(ms)); early > slowest {
+			t.Errorf("%s begins with a row of %v before, rows were written within %v", name, early, slowest)
+		}
+	}
+	if len(got) < 3 {
+		t.Errorf("files %s", names(got))
+	}
+}
+
 func TestCompression(t *testing.T) {
 	for _, c := range []struct {
 		how  logger.Compression

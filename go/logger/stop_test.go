@@ -282,6 +282,76 @@ event zeek_init()
 	}
 }
 
+// A Zeek worker loses nothing when its logger is restarted.
+func TestRestartWithAZeekWorker(t *testing.T) {
+	for name, plugin := range map[string]string{"plugin": testkit.Plugin(), "built-in": ""} {
+		t.Run(name, func(t *testing.T) {
+			if name == "plugin" && plugin == "" {
+				t.Skip("SKIPPED: the plugin is not built")
+			}
+			endpoint := testkit.FreeEndpoint(t)
+			first, second := t.TempDir(), t.TempDir()
+			l := startAt(t, endpoint, logger.Config{Dir: first})
+			z := testkit.StartZeek(t, plugin, "worker-1", testkit.FreeEndpoint(t), testkit.FreeEndpoint(t), fmt.Sprintf(`
+redef Cluster::Backend::ZeroMQ::connect_log_endpoints = vector("%s");
+redef Cluster::Backend::ZeroMQ::linger_ms = 2000;
+redef Cluster::manager_is_logger = F;
+redef Log::enable_local_logging = F;
+redef Log::enable_remote_logging = T;
+redef Log::write_buffer_size = 5;
+module Test;
+export { redef enum Log::ID += { LOG }; type Info: record { n: count &log; text: string &log; }; global more: event(); }
+global n = 0;
+event Test::more()
+	{
+	local end = n + 10;
+	while ( n < end )
+		{
+		Log::write(LOG, Info($n=n, $text="x"));
+		++n;
+		}
+	if ( ! zeek_is_terminating() )
+		schedule 2msec { Test::more() };
+	}
+event zeek_init()
+	{
+	Log::create_stream(LOG, [$columns=Info, $path="s0"]);
+	event Test::more();
+	say("writes");
+	}
+event zeek_done() &priority=-10
+	{
+	say(fmt("wrote %%d", n));
+	}
+`, endpoint))
+			z.Await(t, "writes")
+			some := func(l *logger.Logger) {
+				t.Helper()
+				testkit.Eventually(t, "some are written", func() bool { return l.Stats().Rows.Load() > 2000 })
+			}
+			some(l)
+			stop(t, l)
+			l = startAt(t, endpoint, logger.Config{Dir: second})
+			some(l)
+			z.Stop()
+			stop(t, l)
+
+			_, text, _ := strings.Cut(z.Output(), "wrote ")
+			sent, err := strconv.Atoi(strings.Fields(text + " -")[0])
+			if err != nil {
+				t.Fatalf("%v: %s", err, z.Output())
+			}
+			got := written(t, "s0", first, second)
+			for n := range sent {
+				if got[n] != 1 {
+					t.Fatalf("of %d rows, row %d is there %d times", sent, n, got[n])
+				}
+			}
+			t.Logf("%d rows", sent)
+		})
+	}
+}
+
 // Somebody who does not hang up holds up the end for a while only, and is told.
 func TestStopWithStrangers(t *testing.T) {
 	r := start(t, logger.Config{})

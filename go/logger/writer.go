@@ -91,7 +91,12 @@ func (w *writer) run() {
 		select {
 		case <-w.news:
 		case <-due:
-			rotate()
+			// It may have been seen to below meanwhile.
+			if now := time.Now(); now.Before(w.next) {
+				timer.Reset(w.next.Sub(now))
+			} else {
+				rotate()
+			}
 		}
 		w.mutex.Lock()
 		batches, w.waiting = w.waiting, batches[:0]
