@@ -17,6 +17,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/zeekzmq/zeek-zeromq/go/internal/testkit"
 	"github.com/zeekzmq/zeek-zeromq/go/internal/vectors"
 	"github.com/zeekzmq/zeek-zeromq/go/logbatch"
 )
@@ -106,10 +107,7 @@ func literal(s string) string {
 
 // The formats against a real Zeek's writer, with the same values.
 func TestFormatsAgreeWithZeek(t *testing.T) {
-	zeek, err := exec.LookPath("zeek")
-	if err != nil {
-		t.Skip("SKIPPED: there is no zeek on PATH to compare with")
-	}
+	zeek := testkit.ZeekProgram(t)
 	texts, doubles, addrs := comparisonValues()
 
 	var script strings.Builder

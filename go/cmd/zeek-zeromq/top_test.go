@@ -236,6 +236,18 @@ func TestTopOfHostileTraffic(t *testing.T) {
 	xsub.Subscribe(nodeIDPrefix + "zeromq_" + hostile + "_h_1_Nx.")
 	xsub.Subscribe(nodeIDPrefix)
 	pub.AwaitMessage("\x01")
+	var v seenView
+	latest := func() bool {
+		lines := strings.Split(strings.TrimSpace(sub.out.String()), "\n")
+		last := lines[len(lines)-1]
+		if !json.Valid([]byte(last)) {
+			return false
+		}
+		v = parseView(t, last)
+		return true
+	}
+	// It counts from when it is connected.
+	testkit.Eventually(t, "a connected broker", func() bool { return latest() && v.Broker.Connected })
 	hello, _ := event.Encode(event.BrokerBinV1, &event.Event{Name: "Cluster::hello", Args: []event.Value{"worker-1\x1b[2J", "somebody else"}})
 	for name, parts := range map[string][]string{
 		"one part":     {hostile},
@@ -252,14 +264,7 @@ func TestTopOfHostileTraffic(t *testing.T) {
 		pub.SendParts(parts...)
 		_ = name
 	}
-	var v seenView
-	testkit.Eventually(t, "10 messages", func() bool {
-		lines := strings.Split(strings.TrimSpace(sub.out.String()), "\n")
-		if last := lines[len(lines)-1]; json.Valid([]byte(last)) {
-			v = parseView(t, last)
-		}
-		return v.Total.Events == 10
-	})
+	testkit.Eventually(t, "10 messages", func() bool { return latest() && v.Total.Events == 10 })
 	if v.Malformed != 2 || v.Total.Bytes < 910000 {
 		t.Errorf("%d malformed of 2, %d bytes", v.Malformed, v.Total.Bytes)
 	}

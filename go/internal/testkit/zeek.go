@@ -54,6 +54,17 @@ func zeekConfig(tb testing.TB) string {
 	return path
 }
 
+// ZeekProgram is the path of Zeek. Without Zeek the test is skipped.
+func ZeekProgram(tb testing.TB) string {
+	tb.Helper()
+	config := zeekConfig(tb)
+	prefix, err := exec.Command(config, "--prefix").Output()
+	if err != nil {
+		tb.Fatalf("%s: %v", config, err)
+	}
+	return filepath.Join(strings.TrimSpace(string(prefix)), "bin", "zeek")
+}
+
 // Plugin is the folder with the plugin built, or empty.
 func Plugin() string {
 	build := os.Getenv("ZEEKZMQ_BUILD")
@@ -75,10 +86,6 @@ func StartZeek(tb testing.TB, plugin, name, xpub, xsub, script string) *Zeek {
 	tb.Helper()
 	config := zeekConfig(tb)
 	zeekpath, err := exec.Command(config, "--zeekpath").Output()
-	if err != nil {
-		tb.Fatalf("%s: %v", config, err)
-	}
-	prefix, err := exec.Command(config, "--prefix").Output()
 	if err != nil {
 		tb.Fatalf("%s: %v", config, err)
 	}
@@ -104,7 +111,7 @@ function say(text: string) { print text; flush_all(); }
 		}
 	}
 
-	z := &Zeek{cmd: exec.Command(filepath.Join(strings.TrimSpace(string(prefix)), "bin", "zeek"), "-b", "test.zeek"), ended: make(chan struct{})}
+	z := &Zeek{cmd: exec.Command(ZeekProgram(tb), "-b", "test.zeek"), ended: make(chan struct{})}
 	z.cmd.Dir = dir
 	z.cmd.Stdout, z.cmd.Stderr = &z.output, &z.output
 	z.cmd.Env = append(os.Environ(), "CLUSTER_NODE="+name, "ZEEKPATH=.:"+strings.TrimSpace(string(zeekpath)),
