@@ -591,6 +591,11 @@ func TestOwnBroker(t *testing.T) {
 	if testkit.TCPUsed(t, xpub) || testkit.TCPUsed(t, xsub) {
 		t.Error("there is a TCP connection to the broker")
 	}
+	for i, m := range own.Await(t, 4, cshim.Monitor) {
+		if want := []string{xsub, xpub}[i/2]; m.Topic != want {
+			t.Errorf("monitoring event %d is of %q, want %q", i, m.Topic, want)
+		}
+	}
 
 	other := join(t, r, "other", nil)
 	other.Host.Subscribe("other.")

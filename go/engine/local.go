@@ -15,8 +15,8 @@ import (
 // by inproc instead of TCP: same messages, same marks, but two I/O threads and
 // the network's stack less on the way.
 //
-// Not with CURVE, so that a node's wrong keys are noticed; and there is neither
-// reconnection nor a monitoring event on such a connection, which cannot break.
+// Not with CURVE, so that a node's wrong keys are noticed; and there is no
+// reconnection, since such a connection cannot break.
 type BrokerContext struct {
 	*sharedContext
 }

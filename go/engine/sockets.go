@@ -155,7 +155,7 @@ func (e *Engine) open() error {
 		socket *cshim.Socket
 	}{{"xpub", e.xpub}, {"xsub", e.xsub}, {"log-push", e.push}} {
 		if m.socket == nil || e.ch.NoMonitor() || e.own != nil && m.socket != e.push {
-			continue // libzmq has no events of inproc connections
+			continue
 		}
 		pair, err := m.socket.Monitor(e.ctx.Context, m.name)
 		if err != nil {
@@ -209,6 +209,13 @@ func (e *Engine) open() error {
 	}
 	for _, m := range e.monitors {
 		e.monitorBits = append(e.monitorBits, e.poller.Add(m))
+	}
+	if e.own != nil && !e.ch.NoMonitor() {
+		// libzmq has no events of inproc connections, which are there at once.
+		for _, endpoint := range []string{o.ConnectXPubEndpoint, o.ConnectXSubEndpoint} {
+			e.ch.TellMonitor(cshim.EventConnected, 0, endpoint)
+			e.ch.TellMonitor(cshim.EventHandshakeSucceeded, 0, endpoint)
+		}
 	}
 
 	// Debugging shows every wake-up, and what was spilled goes before what is new.

@@ -268,6 +268,10 @@ bool Backend::HasRoom(const Outlet& to) const {
     return zz_queue_bytes(to.queue) < to.bytes_max && zz_queue_depth(to.queue, to.cls) < to.room.depth_max;
 }
 
+bool Backend::HasMuchRoom(const Outlet& to) const {
+    return zz_queue_bytes(to.queue) <= to.bytes_max / 2 && zz_queue_depth(to.queue, to.cls) <= to.room.depth_max / 2;
+}
+
 bool Backend::WaitForRoom(Outlet& to) {
     if ( node == 0 || to.gave_up ) // nobody makes room, or not soon
         return false;
@@ -313,7 +317,7 @@ void Backend::EndEpisodes() {
 
 bool Backend::Push(Outlet& to, uint16_t kind, std::string_view topic, std::string_view format, Bytes payload) {
     if ( HasRoom(to) )
-        to.gave_up = false;
+        to.gave_up = to.gave_up && ! HasMuchRoom(to);
     else if ( ! WaitForRoom(to) ) {
         NoteDrop(to, topic);
         return false;

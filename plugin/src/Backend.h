@@ -92,13 +92,14 @@ private:
         uint64_t bytes_max; // of memory
         Room room;
         Episode drops, waits;
-        bool gave_up = false; // the last wait was in vain: none until there was room
+        bool gave_up = false; // the last wait was in vain: none until half the queue is free
     };
 
     // Appends to a queue to the engine, waiting for room if it is full. False if
     // there was none in time, or a part is too long.
     bool Push(Outlet& to, uint16_t kind, std::string_view topic, std::string_view format, Bytes payload);
     bool HasRoom(const Outlet& to) const;
+    bool HasMuchRoom(const Outlet& to) const;
     bool WaitForRoom(Outlet& to);
     void NoteDrop(Outlet& to, std::string_view topic);
     static zz_channel* NewChannel();

@@ -203,6 +203,22 @@ func (c *Channel) TellDrops(reason, topic string, n []byte) {
 	}
 }
 
+// Monitoring events.
+const (
+	EventConnected          = C.ZMQ_EVENT_CONNECTED
+	EventHandshakeSucceeded = C.ZMQ_EVENT_HANDSHAKE_SUCCEEDED
+)
+
+// TellMonitor tells the host a monitoring event (zmq_socket_monitor(3)). The
+// engine's goroutine only.
+func (c *Channel) TellMonitor(event, value uint32, endpoint string) {
+	pair := [2]uint32{event, value}
+	if C.zz_queue_push(C.ch_inbox(c.ptr), C.ZZ_MONITOR, unsafe.Pointer(unsafe.StringData(endpoint)), C.size_t(len(endpoint)),
+		nil, 0, unsafe.Pointer(&pair), C.sizeof_uint64_t) {
+		C.zz_waker_wake(C.ch_host_waker(c.ptr))
+	}
+}
+
 // Pending says whether anything waits in the outbound queues. The engine's
 // goroutine only.
 func (c *Channel) Pending() bool {

@@ -109,7 +109,7 @@ function burst(n: count)
 	local took = current_time() - start;
 
 	if ( bursts == 2 )
-		print fmt("burst 2 took the limit, once: %s", took >= 3secs && took < 60secs);
+		print fmt("burst 2 took the limit, once: %s", took >= 3secs && took < 30secs);
 	}
 
 event ask()

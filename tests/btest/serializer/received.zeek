@@ -8,7 +8,7 @@
 # @TEST-EXEC: send-events $XSUB_PORT zeek.cluster.manager <events
 # @TEST-EXEC: btest-bg-wait 100
 # @TEST-EXEC: btest-diff manager/out
-# @TEST-EXEC: grep -E '^error: |^checked' manager/.stderr | grep -v 'Failed to unserialize message' | sed 's#, line.* [0-9-]*\(.*\) failed#\1 failed#' >told
+# @TEST-EXEC: grep -E '^error: |^checked' manager/.stderr | grep -v 'Failed to unserialize message' | sed 's#, line.* [0-9-]*\(.*\) failed#\1 failed#' | LC_ALL=C sort >told
 # @TEST-EXEC: btest-diff told
 
 # @TEST-START-FILE events

@@ -31,7 +31,7 @@ export {
 		## It waits for room, for
 		## :zeek:see:`Cluster::Backend::ZeroMQ::overload_block_limit` at most, and is
 		## dropped and counted then. The next ones are dropped without waiting
-		## until there has been room again.
+		## until half of the queue is free again.
 		OVERLOAD_BLOCK,
 		## It is kept on disk and sent once there is room, in order. Log batches
 		## only.
