@@ -387,7 +387,7 @@ static uint64_t nap_of(zz_pace* p) {
     const uint64_t period = now - p->since;
     if ( period >= ZZ_BUSY_PERIOD_NS ) {
         const uint64_t rate = p->moved * 1000000000 / period;
-        p->nap = rate < ZZ_BUSY_RATE ? 0 : rate < ZZ_BUSY_NAP_MAX_NS ? rate : ZZ_BUSY_NAP_MAX_NS;
+        p->nap = rate < ZZ_BUSY_RATE ? 0 : ZZ_BUSY_NAP_NS;
         p->since = now;
         p->moved = 0;
     }

@@ -108,7 +108,7 @@ typedef struct zz_pace {
 enum {
     ZZ_BUSY_PERIOD_NS = 1000000, /* over which messages are counted */
     ZZ_BUSY_RATE = 50000,        /* messages a second from which on there is a nap */
-    ZZ_BUSY_NAP_MAX_NS = 100000, /* from 100,000 messages a second on; below, as many ns as messages */
+    ZZ_BUSY_NAP_NS = 30000,      /* how long that is; with the timer's slack it takes up to twice that */
 };
 
 /* Waits up to timeout_ms (negative: no bound) for news on items, for a record
