@@ -634,7 +634,6 @@ func TestOwnBroker(t *testing.T) {
 	}
 	other.AwaitTopic(t, cshim.Unsubscription, "own.")
 	other.Await(t, many+1, cshim.Event)
-
 }
 
 // Where the node's options mean another broker, or keys are to be checked, the

@@ -4,6 +4,7 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/zeekzmq/zeek-zeromq/go/internal/cshim"
@@ -67,12 +68,7 @@ func (c *BrokerContext) Offer(xpub, xsub *cshim.Socket, o *options.Options) erro
 // last node has ended too, the context is terminated within the given time.
 func (c *BrokerContext) Release(linger time.Duration) {
 	contextMutex.Lock()
-	for i, b := range localBrokers {
-		if b.ctx == c.sharedContext {
-			localBrokers = append(localBrokers[:i], localBrokers[i+1:]...)
-			break
-		}
-	}
+	localBrokers = slices.DeleteFunc(localBrokers, func(b *localBroker) bool { return b.ctx == c.sharedContext })
 	contextMutex.Unlock()
 	c.release(linger)
 }

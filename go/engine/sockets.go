@@ -16,8 +16,8 @@ import (
 )
 
 // sharedContext is the libzmq context of all nodes in a process, but for one
-// with its broker there (local.go): a context costs two threads and half a dozen descriptors, and a process has a node for
-// each WebSocket client.
+// with its broker there (local.go): a context costs two threads and half a dozen
+// descriptors, and a process has a node for each WebSocket client.
 type sharedContext struct {
 	*cshim.Context
 	zap  *zapHandler

@@ -154,34 +154,23 @@ type notReadyError struct {
 func (e *notReadyError) Error() string   { return e.text }
 func (e *notReadyError) Unwrap() []error { return []error{ErrNotReady, e.cause} }
 
-// Events of zmq_socket_monitor(3).
-const (
-	eventConnected         = 0x0001
-	eventConnectRetried    = 0x0004
-	eventDisconnected      = 0x0200
-	eventHandshakeNoDetail = 0x0800
-	eventHandshakeOK       = 0x1000
-	eventHandshakeProtocol = 0x2000
-	eventHandshakeAuth     = 0x4000
-)
-
 // monitor is told what happens to the node's connections. The pump's.
 func (n *Node) monitor(number, value uint32, endpoint string) {
 	if slices.Contains(n.cfg.opts.ConnectLogEndpoints, endpoint) {
 		return // Publish does not depend on loggers
 	}
 	switch number {
-	case eventDisconnected:
+	case cshim.EventDisconnected:
 		n.ready.lost("the connection to " + endpoint + " was lost")
-	case eventConnectRetried:
+	case cshim.EventConnectRetried:
 		n.ready.complain("nobody listens at " + endpoint)
-	case eventConnected:
+	case cshim.EventConnected:
 		n.ready.complain("no answer from " + endpoint)
-	case eventHandshakeNoDetail:
+	case cshim.EventHandshakeFailedNoDetail:
 		n.ready.complain("the handshake with " + endpoint + " failed: is it a broker, and are the keys right?")
-	case eventHandshakeProtocol:
+	case cshim.EventHandshakeFailedProtocol:
 		n.handshakeFailed(endpoint, "it speaks another protocol, or only one side is encrypted")
-	case eventHandshakeAuth:
+	case cshim.EventHandshakeFailedAuth:
 		n.handshakeFailed(endpoint, "the client's public key is not allowed there")
 	}
 }

@@ -260,7 +260,7 @@ void Backend::DoTerminate() {
     CloseInbox(broker_inbox, broker_channel);
     check.reset();
 
-    for ( auto* e : {&events_out.drops, &events_out.waits, &logs_out.drops, &logs_out.waits} )
+    for ( auto* e : episodes )
         e->End();
 }
 
@@ -277,8 +277,9 @@ bool Backend::WaitForRoom(Outlet& to) {
         return false;
 
     metrics::count(metrics::counters()->publish_blocks);
-    to.waits.Note(to.cls == ZZ_CLASS_LOG ? "a log batch waits for the engine, and Zeek's main loop with it" :
-                                           "an event waits for the engine, and Zeek's main loop with it");
+    if ( to.waits.Note() )
+        zeek::reporter->Warning("ZeroMQ: %s waits for the engine, and Zeek's main loop with it",
+                                to.cls == ZZ_CLASS_LOG ? "a log batch" : "an event");
 
     const double start = zeek::util::current_time(true);
     bool room = false;
@@ -297,21 +298,24 @@ bool Backend::WaitForRoom(Outlet& to) {
 void Backend::NoteDrop(Outlet& to, std::string_view topic) {
     metrics::queue_drop(topic);
 
-    const std::string text =
+    if ( ! to.drops.Note() )
+        return;
+
+    const std::string what =
         to.cls == ZZ_CLASS_LOG ? "a log batch" : "an event for topic '" + std::string(topic.substr(0, 200)) + "'";
-    to.drops.Note("dropped " + text + ": the queue to the engine is full");
+    zeek::reporter->Warning("ZeroMQ: dropped %s: the queue to the engine is full", what.c_str());
 }
 
 double Backend::NextEpisodeEnd() const {
     double next = -1.0;
-    for ( const auto* e : {&events_out.drops, &events_out.waits, &logs_out.drops, &logs_out.waits} )
+    for ( const auto* e : episodes )
         if ( const double n = e->Next(); n >= 0.0 && (next < 0.0 || n < next) )
             next = n;
     return next;
 }
 
 void Backend::EndEpisodes() {
-    for ( auto* e : {&events_out.drops, &events_out.waits, &logs_out.drops, &logs_out.waits} )
+    for ( auto* e : episodes )
         e->Tick();
 }
 

@@ -137,6 +137,7 @@ private:
 
     Outlet events_out;
     Outlet logs_out;
+    Episode* const episodes[4] = {&events_out.drops, &events_out.waits, &logs_out.drops, &logs_out.waits};
 
     CurveKeys curve_keys;
     int linger = 0; // ms

@@ -20,10 +20,9 @@ double now() { return zeek::util::current_time(true); }
 
 } // namespace
 
-void Episode::Note(const std::string& text) {
-    if ( number++ == 0 )
-        zeek::reporter->Warning("ZeroMQ: %s", text.c_str());
+bool Episode::Note() {
     last = now();
+    return number++ == 0;
 }
 
 void Episode::Took(double seconds) {

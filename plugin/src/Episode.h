@@ -5,7 +5,6 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
 
 namespace zeekzmq {
 
@@ -17,8 +16,8 @@ public:
     // Takes what to say after the number at the end.
     explicit Episode(const char* over) : over(over) {}
 
-    // One more; the text is told if it is the first.
-    void Note(const std::string& text);
+    // One more. True if it is the first: the caller is to tell of it.
+    bool Note();
 
     // The last one was a wait, and took so long.
     void Took(double seconds);

@@ -2,6 +2,7 @@
 
 #include "Metrics.h"
 
+#include <zeek/Reporter.h>
 #include <zeek/telemetry/Manager.h>
 
 #include <cstring>

@@ -271,16 +271,16 @@ func (t *target) shakeHands(ctx context.Context) (string, error) {
 		}
 		value := binary.NativeEndian.Uint32(parts[0][2:])
 		switch binary.NativeEndian.Uint16(parts[0]) {
-		case 0x1000: // ZMQ_EVENT_HANDSHAKE_SUCCEEDED
+		case cshim.EventHandshakeSucceeded:
 			if t.mechanism == "CURVE" {
 				return "with these keys, as " + t.o.CurveClientPublicKey, nil
 			}
 			return "its socket is " + t.peer, nil
-		case 0x4000: // ZMQ_EVENT_HANDSHAKE_FAILED_AUTH
+		case cshim.EventHandshakeFailedAuth:
 			return "", fmt.Errorf("it refuses the public key %s (%d): curve_client_publickey is not allowed there", t.o.CurveClientPublicKey, value)
-		case 0x2000: // ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL
+		case cshim.EventHandshakeFailedProtocol:
 			return "", fmt.Errorf("it broke the rules of ZMTP (%#x): is the endpoint another one's, or are connect_xsub_endpoint and connect_xpub_endpoint swapped?", value)
-		case 0x0800, 0x0200: // ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL, ZMQ_EVENT_DISCONNECTED
+		case cshim.EventHandshakeFailedNoDetail, cshim.EventDisconnected:
 			if t.mechanism == "CURVE" {
 				return "", errors.New("it ends the connection: curve_server_publickey is not its key, or its socket is of another kind")
 			}

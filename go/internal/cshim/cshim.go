@@ -203,13 +203,18 @@ func (c *Channel) TellDrops(reason, topic string, n []byte) {
 	}
 }
 
-// Monitoring events.
+// Monitoring events, see zmq_socket_monitor(3).
 const (
-	EventConnected          = C.ZMQ_EVENT_CONNECTED
-	EventHandshakeSucceeded = C.ZMQ_EVENT_HANDSHAKE_SUCCEEDED
+	EventConnected               = C.ZMQ_EVENT_CONNECTED
+	EventConnectRetried          = C.ZMQ_EVENT_CONNECT_RETRIED
+	EventDisconnected            = C.ZMQ_EVENT_DISCONNECTED
+	EventHandshakeFailedNoDetail = C.ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL
+	EventHandshakeSucceeded      = C.ZMQ_EVENT_HANDSHAKE_SUCCEEDED
+	EventHandshakeFailedProtocol = C.ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL
+	EventHandshakeFailedAuth     = C.ZMQ_EVENT_HANDSHAKE_FAILED_AUTH
 )
 
-// TellMonitor tells the host a monitoring event (zmq_socket_monitor(3)). The
+// TellMonitor tells the host a monitoring event. The
 // engine's goroutine only.
 func (c *Channel) TellMonitor(event, value uint32, endpoint string) {
 	pair := [2]uint32{event, value}
