@@ -19,6 +19,10 @@ redef Cluster::Backend::ZeroMQ::run_proxy_thread = getenv("OUTSIDE") == "" && Cl
 redef LogAscii::use_json = getenv("FORMAT") == "json";
 redef Cluster::Backend::ZeroMQ::linger_ms = 10000;
 
+# A capture is read faster than its logs are written, and none may be dropped.
+redef Cluster::Backend::ZeroMQ::log_sndhwm = 0;
+redef Cluster::Backend::ZeroMQ::log_rcvhwm = 0;
+
 module Test;
 
 export {

@@ -28,7 +28,8 @@ try() {
     for key; do
         [ $key = none ] || sed -n "s/^\\($key\\) \\(.*\\)/redef Cluster::Backend::ZeroMQ::curve_\\1 = \"\\2\";/p" keys
     done >some-keys.zeek
-    CLUSTER_NODE=logger-1 zeek -b node.zeek 2>&1 | sed -n 's/.*warning.*: \(ZeroMQ: .*\)/\1/p'
+    # Whether the node lives to see the handshake with its own broker fail is chance.
+    CLUSTER_NODE=logger-1 zeek -b node.zeek 2>&1 | sed -n 's/.*warning.*: \(ZeroMQ: .*\)/\1/p' | sed '/^ZeroMQ: Handshake for socket /d'
 }
 try none
 try server_publickey server_secretkey client_publickey client_secretkey
