@@ -4,7 +4,8 @@
 // nodes publish to and an XPUB (backend) that they receive from, with messages
 // forwarded one way and subscriptions the other.
 //
-// One goroutine, on a thread of its own, owns both sockets. A subscriber that
+// One goroutine, on a thread of its own, owns both sockets, or lends them to the
+// engine of a node in the same process (own_broker). A subscriber that
 // is too slow holds up the events of all, as with zmq_proxy(3), unless
 // listen_xpub_nodrop is off; it never holds up subscriptions.
 package broker
@@ -95,13 +96,10 @@ func (b *Broker) open() error {
 	if b.endpoints[1], err = b.xsub.LastEndpoint(); err != nil {
 		return err
 	}
-	if err := b.ctx.Offer(b.xpub, b.xsub, &b.opts); err != nil {
-		return err
-	}
 	if b.relay, err = cshim.NewRelay(b.xsub, b.xpub, b.stats); err != nil {
 		return fmt.Errorf("cannot make the broker's waker: %w", err)
 	}
-	return nil
+	return b.ctx.Offer(b.xpub, b.xsub, b.relay, &b.opts)
 }
 
 // Endpoints returns the endpoints bound, with the ports that the system chose.
@@ -185,8 +183,13 @@ func (b *Broker) loop() (linger time.Duration, err error) {
 		}
 	}()
 
-	if err := b.relay.Run(); err != nil {
-		return 0, err
+	for !b.relay.Stopping() {
+		if err := b.relay.Run(); err != nil {
+			return 0, err
+		}
+		if !b.relay.Stopping() {
+			b.ctx.Lend()
+		}
 	}
 	deadline, lastMoved := time.Now().Add(b.linger()), time.Now()
 	for {

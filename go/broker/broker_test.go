@@ -5,6 +5,8 @@ package broker_test
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"sort"
 	"strings"
 	"syscall"
@@ -634,6 +636,95 @@ func TestOwnBroker(t *testing.T) {
 	}
 	other.AwaitTopic(t, cshim.Unsubscription, "own.")
 	other.Await(t, many+1, cshim.Event)
+}
+
+// switches is how often the broker's thread has gone to sleep.
+func switches(t *testing.T) (n int) {
+	t.Helper()
+	tasks, err := filepath.Glob("/proc/self/task/*/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, path := range tasks {
+		text, _ := os.ReadFile(path)
+		if !strings.HasPrefix(string(text), "Name:\tzeekzmq-broker\n") {
+			continue
+		}
+		found++
+		_, after, _ := strings.Cut(string(text), "\nvoluntary_ctxt_switches:")
+		if _, err := fmt.Sscan(after, &n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if found != 1 {
+		t.Fatalf("there are %d threads of brokers", found)
+	}
+	return n
+}
+
+// A node of the broker's process runs the broker on its own thread. While such
+// nodes come and go, others lose nothing.
+func TestOwnBrokerIsLent(t *testing.T) {
+	xpub, xsub := testkit.FreeEndpoint(t), testkit.FreeEndpoint(t)
+	r := start(t, func(o *options.Options) { o.ListenXPubEndpoint, o.ListenXSubEndpoint = xpub, xsub })
+	a, b := join(t, r, "a", nil), join(t, r, "b", nil)
+	b.Host.Subscribe("t")
+	a.AwaitTopic(t, cshim.Subscription, "t")
+
+	sent := 0
+	pass := func(n int) {
+		t.Helper()
+		for range n {
+			a.Publish("t", testkit.EventFormat, testkit.NumberedEvent(sent))
+			sent++
+		}
+		testkit.Eventually(t, "events", func() bool { return len(b.Of(cshim.Event)) == sent })
+	}
+	pass(100)
+	for i := range 20 {
+		own := join(t, r, fmt.Sprint("own-", i), func(o *options.Options) { o.OwnBroker = true })
+		topic := fmt.Sprint("own-", i)
+		own.Host.Subscribe(topic)
+		a.AwaitTopic(t, cshim.Subscription, topic)
+		if i == 0 {
+			before := switches(t)
+			for range 20 {
+				pass(10)
+			}
+			if n := switches(t) - before; n > 0 {
+				t.Errorf("the broker's thread ran %d times", n)
+			}
+			if !r.Alive(5 * time.Second) {
+				t.Error("a broker that is lent does not live")
+			}
+			// A second one does without, until the first has ended.
+			second := join(t, r, "second", func(o *options.Options) { o.OwnBroker = true })
+			second.Host.Subscribe("second")
+			a.AwaitTopic(t, cshim.Subscription, "second")
+			pass(10)
+			if err := second.Engine.Stop(); err != nil {
+				t.Error(err)
+			}
+		}
+		for range 300 {
+			a.Publish("t", testkit.EventFormat, testkit.NumberedEvent(sent))
+			sent++
+		}
+		if err := own.Engine.Stop(); err != nil { // amid these
+			t.Error(err)
+		}
+		a.AwaitTopic(t, cshim.Unsubscription, topic)
+		pass(10)
+	}
+	for i, m := range b.Of(cshim.Event) {
+		if got := testkit.EventNumber(m.Payload); got != i {
+			t.Fatalf("event %d is number %d", i, got)
+		}
+	}
+	if !r.Alive(5 * time.Second) {
+		t.Error("the broker does not live")
+	}
 }
 
 // Where the node's options mean another broker, or keys are to be checked, the

@@ -50,7 +50,7 @@ func (e *PanicError) Error() string {
 
 const (
 	// Records taken from an outbound queue before the sockets have their turn.
-	sendBatch = 512
+	sendBatch = cshim.BatchMax
 
 	// Bytes of log batches in the inbox at which the PULL is left alone, so that
 	// its high-water mark, and then the senders', holds the flood.
@@ -84,6 +84,7 @@ type Engine struct {
 	logWaits, inboxWaits         episode // likewise log batches
 	drops                        drops
 	spill                        *spill    // null unless log_overload is spill
+	delivered                    uint64    // events that the service delivered
 	fullSince                    time.Time // the inbox was full since, with onloop_overload block
 	retry                        bool      // something waits for room: look again soon
 	stalled                      uint32    // sockets whose messages do
@@ -174,8 +175,29 @@ func (e *Engine) run() {
 // loop moves messages until the channel is stopped, and returns what is left of
 // linger_ms then.
 func (e *Engine) loop() time.Duration {
+	e.serve()
+	left := e.flush()
+	if e.spill != nil {
+		e.spillQueue()
+	}
+	e.drops.report(e.ch, true)
+	e.endEpisodes()
+	return left
+}
+
+// serve moves messages until the channel is stopped. With a broker in the process
+// it forwards the broker's messages too, unless it has to do with files.
+func (e *Engine) serve() {
+	if e.own != nil && e.service != nil {
+		e.own.borrow(e.poller, e.limits.Max)
+		defer e.own.giveBack(e.poller)
+	}
+
 	ready := uint32(0)
 	for !e.ch.Stopping() {
+		if e.poller.RelayDue() {
+			e.own.giveBack(e.poller)
+		}
 		again := e.step(ready)
 
 		timeout := e.tick()
@@ -193,19 +215,13 @@ func (e *Engine) loop() time.Duration {
 			news, err = e.poller.Wait(timeout)
 		}
 		e.check("poll", err)
+		e.takeUndecided()
 		if e.opts.DebugFlags&options.DebugPoll != 0 {
 			e.debugf(options.DebugPoll, "poll: xsub=%t xpub=%t pull=%t again=%#x", news&e.xsubBit != 0,
 				news&e.xpubBit != 0, news&e.pullBit != 0, again)
 		}
 		ready = news | again | e.stalled
 	}
-	left := e.flush()
-	if e.spill != nil {
-		e.spillQueue()
-	}
-	e.drops.report(e.ch, true)
-	e.endEpisodes()
-	return left
 }
 
 // step serves every socket with news once, and returns those that may have
@@ -397,6 +413,22 @@ func (e *Engine) spillQueue() {
 	}
 }
 
+// takeUndecided is due after every Serve: it looks at what that did not find
+// plain, before anything else goes into the inbox.
+func (e *Engine) takeUndecided() {
+	if e.service == nil {
+		return
+	}
+	if n := e.service.Delivered(); n != e.delivered {
+		e.delivered = n
+		e.fullSince = time.Time{} // there was room
+		e.onloopWaits.pass()
+	}
+	if r, ok := e.service.Undecided(); ok {
+		e.takeEvents(r)
+	}
+}
+
 func (e *Engine) receiveEvents() (more bool) {
 	if !e.fullSince.IsZero() && e.ch.InboxEvents() < e.limits.Depth {
 		e.fullSince = time.Time{} // there is room: what comes may wait again
@@ -406,7 +438,10 @@ func (e *Engine) receiveEvents() (more bool) {
 		(e.fullSince.IsZero() || time.Since(e.fullSince) < e.opts.OverloadBlockLimit)
 	r, err := e.receiver.Events(e.xsub, limits)
 	e.check("receive events", err)
+	return e.takeEvents(r)
+}
 
+func (e *Engine) takeEvents(r cshim.Received) (more bool) {
 	valid := e.deliver(r, e.validateEvent)
 	e.ch.Counters.EventsReceived.Add(uint64(valid))
 	e.ch.Counters.InvalidEvents.Add(uint64(len(r.Records) - valid))

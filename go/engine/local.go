@@ -5,6 +5,7 @@ package engine
 import (
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/zeekzmq/zeek-zeromq/go/internal/cshim"
@@ -20,6 +21,7 @@ import (
 // reconnection, since such a connection cannot break.
 type BrokerContext struct {
 	*sharedContext
+	offer *localBroker // nil before Offer, and with CURVE
 }
 
 // localBroker is where nodes of the process find a broker.
@@ -27,6 +29,12 @@ type localBroker struct {
 	ctx            *sharedContext
 	xpub, xsub     string // as nodes elsewhere know them
 	inXPub, inXSub string // as nodes of the process do
+
+	relay    *cshim.Relay
+	lent     atomic.Bool   // to a node, or a node asks for it
+	parked   chan struct{} // the broker's thread to the node's: take it
+	returned chan struct{} // and back
+	ended    chan struct{} // closed with the broker
 }
 
 var (
@@ -40,20 +48,21 @@ func NewBrokerContext(ioThreads int) (*BrokerContext, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &BrokerContext{&sharedContext{Context: c, refs: 1}}, nil
+	return &BrokerContext{sharedContext: &sharedContext{Context: c, refs: 1}}, nil
 }
 
 // Offer binds the broker's sockets for nodes of the process, which know it by
-// the listening endpoints in o.
-func (c *BrokerContext) Offer(xpub, xsub *cshim.Socket, o *options.Options) error {
+// the listening endpoints in o. The first of them to ask is lent the relay.
+func (c *BrokerContext) Offer(xpub, xsub *cshim.Socket, relay *cshim.Relay, o *options.Options) error {
 	if o.CurveServer() {
 		return nil
 	}
 	contextMutex.Lock()
 	defer contextMutex.Unlock()
 	brokerNumber++
-	b := &localBroker{c.sharedContext, o.ListenXPubEndpoint, o.ListenXSubEndpoint,
-		fmt.Sprintf("inproc://broker-%d-xpub", brokerNumber), fmt.Sprintf("inproc://broker-%d-xsub", brokerNumber)}
+	b := &localBroker{ctx: c.sharedContext, xpub: o.ListenXPubEndpoint, xsub: o.ListenXSubEndpoint,
+		inXPub: fmt.Sprintf("inproc://broker-%d-xpub", brokerNumber), inXSub: fmt.Sprintf("inproc://broker-%d-xsub", brokerNumber),
+		relay: relay, parked: make(chan struct{}), returned: make(chan struct{}), ended: make(chan struct{})}
 	if err := xpub.Bind(b.inXPub); err != nil {
 		return &EndpointError{"bind xpub", "listen_xpub_endpoint", b.inXPub, err}
 	}
@@ -61,7 +70,37 @@ func (c *BrokerContext) Offer(xpub, xsub *cshim.Socket, o *options.Options) erro
 		return &EndpointError{"bind xsub", "listen_xsub_endpoint", b.inXSub, err}
 	}
 	localBrokers = append(localBrokers, b)
+	c.offer = b
 	return nil
+}
+
+// Lend parks the broker's thread while a node that wanted the relay runs it.
+func (c *BrokerContext) Lend() {
+	c.offer.parked <- struct{}{}
+	<-c.offer.returned
+}
+
+// borrow has the poller run the broker's relay, so that what the node sends and
+// receives needs no other thread, unless another node does so already. Runs on
+// the node's thread; give back before anything else that takes time.
+func (b *localBroker) borrow(p *cshim.Poller, burst int) {
+	if !b.lent.CompareAndSwap(false, true) {
+		return
+	}
+	b.relay.Want()
+	select {
+	case <-b.parked:
+		p.Borrow(b.relay, burst)
+	case <-b.ended:
+	}
+}
+
+// giveBack undoes borrow, if it is not undone.
+func (b *localBroker) giveBack(p *cshim.Poller) {
+	if p.ReturnRelay() {
+		b.lent.Store(false)
+		b.returned <- struct{}{}
+	}
 }
 
 // Release gives the context back: no new node finds the broker, and once its
@@ -70,6 +109,9 @@ func (c *BrokerContext) Release(linger time.Duration) {
 	contextMutex.Lock()
 	localBrokers = slices.DeleteFunc(localBrokers, func(b *localBroker) bool { return b.ctx == c.sharedContext })
 	contextMutex.Unlock()
+	if c.offer != nil {
+		close(c.offer.ended)
+	}
 	c.release(linger)
 }
 

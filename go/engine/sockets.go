@@ -221,6 +221,9 @@ func (e *Engine) open() error {
 	// Debugging shows every wake-up, and what was spilled goes before what is new.
 	if o.DebugFlags == 0 && e.spill == nil {
 		e.service = cshim.NewService(e.ch, e.sender, e.xpub, e.xsub, e.push, e.xpubBit, e.xsubBit)
+		if o.EventFormat == "" || o.EventFormat == cshim.PlainFormat {
+			e.service.Deliver(e.receiver, e.limits, o.UndeclaredEvents)
+		}
 	}
 
 	e.xpubDrops = episode{kind: cshim.Warning,

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "plain.h"
+
 int zz_sender_init(zz_sender* s, const void* node_id, size_t len) {
     static const char log_write[] = "log-write";
     memset(s, 0, sizeof(*s));
@@ -450,39 +452,6 @@ int zz_wait(zz_item* items, uint32_t n, zz_waker* w, zz_queue* a, zz_queue* b, z
     return 0;
 }
 
-// Records sent before the sockets have their turn.
-enum { SERVE_MAX = 512 };
-
-int zz_serve(zz_item* items, uint32_t n, const zz_service* s, zz_pace* pace, uint32_t* ready) {
-    zz_channel* ch = s->ch;
-    for ( ;; ) {
-        int err = zz_wait(items, n, &ch->engine_waker, &ch->events_out, &ch->logs_out, pace, -1, ready);
-        if ( err || *ready || atomic_load(&ch->stopping) )
-            return err;
-
-        zz_send_result r;
-        err = zz_send_events(&ch->events_out, s->xpub, s->xsub, s->sender, SERVE_MAX, &r);
-        if ( err )
-            return err;
-        items[s->xpub_item].ask |= r.sent > 0;
-        items[s->xsub_item].ask |= r.controls > 0;
-        pace->moved += r.sent;
-        atomic_fetch_add_explicit(&ch->counters->events_sent, r.sent, memory_order_relaxed);
-        if ( r.blocked )
-            return 0;
-
-        if ( s->push ) {
-            err = zz_send_logs(&ch->logs_out, s->push, s->sender, SERVE_MAX, &r);
-            if ( err )
-                return err;
-            pace->moved += r.sent;
-            atomic_fetch_add_explicit(&ch->counters->logs_sent, r.sent, memory_order_relaxed);
-            if ( r.blocked )
-                return 0;
-        }
-    }
-}
-
 void zz_forwarder_init(zz_forwarder* f, void* from, void* to) {
     memset(f, 0, sizeof(*f));
     f->from = from;
@@ -546,65 +515,200 @@ int zz_forward(zz_forwarder* f, uint32_t max, _Atomic(uint64_t)* messages_in, _A
     return err == EAGAIN ? 0 : err;
 }
 
-enum {
-    BURST = 1000, // messages forwarded one way before the other has its turn
-    LOOK_MS = 10, // looking again for room
-};
+enum { LOOK_MS = 10 }; // looking again for room
 
-int zz_relay_run(zz_relay* r, int timeout_ms, uint64_t* moved) {
+// Forwards what there is. Bits of items that have more in *again, of those with
+// a message that waits for room in *waiting.
+static int take_turn(zz_relay* r, uint32_t* again, uint32_t* waiting) {
     zz_broker_stats* s = r->stats;
-    uint32_t ready = 3;
-    *moved = 0;
+    atomic_fetch_add_explicit(&r->turns, 1, memory_order_relaxed);
+    r->moved = 0;
+    *again = *waiting = 0;
 
-    do {
-        atomic_fetch_add_explicit(&r->turns, 1, memory_order_relaxed);
-        uint32_t again = 0, waiting = 0;
+    // Events last, see below.
+    for ( uint32_t i = 2; i-- > 0; ) {
+        if ( ! (r->ready & 1u << i) )
+            continue;
 
-        // Events last, see below.
-        for ( uint32_t i = 2; i-- > 0; ) {
-            if ( ! (ready & 1u << i) )
-                continue;
-
-            uint32_t n;
-            bool blocked;
-            const int err = i == 0 ?
-                                zz_forward(&r->down, BURST, &s->frontend_messages_received, &s->frontend_bytes_received,
-                                           &s->backend_messages_sent, &s->backend_bytes_sent, &n, &blocked) :
-                                zz_forward(&r->up, BURST, &s->backend_messages_received, &s->backend_bytes_received,
-                                           &s->frontend_messages_sent, &s->frontend_bytes_sent, &n, &blocked);
-            if ( err )
-                return err;
-
-            *moved += n;
-            r->pace.moved += n;
-            if ( blocked )
-                waiting |= 1u << i;
-            else if ( n == BURST )
-                again |= 1u << i;
-            r->items[1 - i].ask |= n > 0; // the edge rule
-        }
-
-        // Where messages wait for room there is nothing to look for. The socket
-        // that has none tells by its descriptor when there is some, unless a call
-        // on it takes that news: no asking, but all have a turn after the sleep.
-        zz_item items[2] = {r->items[0], r->items[1]};
-        for ( int i = 0; i < 2; i++ ) {
-            r->items[i].ask = false;
-            if ( waiting & 1u << i ) {
-                items[i].fd = -1;
-                items[i].ask = false;
-            }
-            if ( waiting & 1u << (1 - i) )
-                items[i].ask = false;
-        }
-
-        uint32_t news;
-        const int most = waiting && (timeout_ms < 0 || timeout_ms > LOOK_MS) ? LOOK_MS : timeout_ms;
-        const int err = zz_wait(items, 2, &r->w, NULL, NULL, &r->pace, again ? 0 : most, &news);
+        uint32_t n;
+        bool blocked;
+        const int err = i == 0 ?
+                            zz_forward(&r->down, r->burst, &s->frontend_messages_received, &s->frontend_bytes_received,
+                                       &s->backend_messages_sent, &s->backend_bytes_sent, &n, &blocked) :
+                            zz_forward(&r->up, r->burst, &s->backend_messages_received, &s->backend_bytes_received,
+                                       &s->frontend_messages_sent, &s->frontend_bytes_sent, &n, &blocked);
         if ( err )
             return err;
-        ready = waiting ? 3 : news | again;
-    } while ( timeout_ms < 0 && ! atomic_load(&r->stop) );
+
+        r->moved += n;
+        if ( blocked )
+            *waiting |= 1u << i;
+        else if ( n == r->burst )
+            *again |= 1u << i;
+        r->at[1 - i].ask |= n > 0; // the edge rule
+    }
+
+    // Where messages wait for room there is nothing to look for. The socket
+    // that has none tells by its descriptor when there is some, unless a call
+    // on it takes that news: no asking, but all have a turn after the sleep.
+    for ( int i = 0; i < 2; i++ )
+        if ( *waiting )
+            r->at[i].ask = false;
+    return 0;
+}
+
+int zz_wait_on(zz_relay* r, zz_item* items, uint32_t n, zz_waker* w, zz_queue* a, zz_queue* b, zz_pace* pace,
+               int timeout_ms, uint32_t* ready) {
+    if ( ! r || r->failure )
+        return zz_wait(items, n, w, a, b, pace, timeout_ms, ready);
+
+    uint32_t again, waiting;
+    r->failure = take_turn(r, &again, &waiting);
+    if ( r->failure ) {
+        *ready = 0;
+        return 0;
+    }
+    r->pace.moved += r->moved; // what the node itself moves passes here too
+
+    zz_item* at = r->at;
+    const int fds[2] = {at[0].fd, at[1].fd};
+    for ( int i = 0; i < 2; i++ )
+        if ( waiting & 1u << i )
+            at[i].fd = -1;
+    if ( again )
+        timeout_ms = 0;
+    else if ( waiting && (timeout_ms < 0 || timeout_ms > LOOK_MS) )
+        timeout_ms = LOOK_MS;
+
+    const int err = zz_wait(items, n, w, a, b, &r->pace, timeout_ms, ready);
+
+    for ( int i = 0; i < 2; i++ )
+        at[i].fd = fds[i];
+    const uint32_t shift = (uint32_t)(at - items);
+    r->ready = waiting ? 3 : (*ready >> shift & 3) | again;
+    if ( at != r->items && *ready & 4u << shift )
+        zz_waker_clear(&r->w);
+    *ready &= ~(7u << shift);
+    return err;
+}
+
+int zz_relay_run(zz_relay* r, int timeout_ms) {
+    r->ready = 3;
+    do {
+        uint32_t none;
+        const int err = zz_wait_on(r, r->items, 2, &r->w, NULL, NULL, &r->pace, timeout_ms, &none);
+        if ( err || r->failure )
+            return err ? err : r->failure;
+    } while ( timeout_ms < 0 && ! atomic_load(&r->stop) && ! atomic_load(&r->wanted) );
 
     return 0;
+}
+
+void zz_relay_lend(zz_relay* r, zz_item* items, uint32_t burst) {
+    items[0] = r->items[0];
+    items[1] = r->items[1];
+    items[0].ask = items[1].ask = false; // its first turn looks
+    items[2] = (zz_item){.fd = r->w.fd};
+    r->at = items;
+    r->burst = burst;
+    r->ready = 3;
+}
+
+void zz_relay_return(zz_relay* r) {
+    r->at = r->items;
+    r->burst = ZZ_RELAY_BURST;
+    r->items[0].ask = r->items[1].ask = false;
+}
+
+bool zz_relay_due(const zz_relay* r) { return r->failure || atomic_load(&r->stop); }
+
+static bool is_plain(const zz_service* s, const zz_record* r) {
+    static const char format[] = ZZ_PLAIN_FORMAT;
+    const uint8_t* name;
+    size_t len;
+    if ( r->format_len != sizeof(format) - 1 || memcmp(zz_record_format(r), format, sizeof(format) - 1) != 0 ||
+         ! zz_plain(zz_record_payload(r), r->payload_len, &name, &len) )
+        return false;
+    for ( size_t i = 0; i < s->unknown_count; i++ )
+        if ( s->unknown[i].len == len && memcmp(s->unknown[i].text, name, len) == 0 )
+            return false;
+    return true;
+}
+
+// Receives events and delivers them if all are plain. *decide is set if the
+// caller has to go on: with the records, or with receiving.
+static int deliver_plain(zz_service* s, bool* decide, bool* more) {
+    zz_channel* ch = s->ch;
+    zz_recv* r = s->recv;
+    const int err = zz_recv_events(s->xsub, &ch->inbox, r);
+    *decide = r->full;
+    *more = r->more;
+
+    s->undecided = r->errors > 0;
+    for ( uint32_t i = 0; i < r->n && ! s->undecided; i++ )
+        s->undecided = ! is_plain(s, r->records[i]);
+    if ( s->undecided || err ) {
+        *decide = true;
+        r->more = r->more || r->full; // there may be room for what is left when these are done with
+        r->full = false;
+        return err;
+    }
+
+    if ( r->n > 0 ) {
+        zz_inbox_commit(&ch->inbox, &ch->host_waker);
+        atomic_fetch_add_explicit(&ch->counters->events_received, r->n, memory_order_relaxed);
+        s->delivered += r->n;
+        r->n = 0;
+    }
+    return 0;
+}
+
+int zz_serve(zz_item* items, uint32_t n, zz_service* s, zz_pace* pace, uint32_t* ready) {
+    zz_channel* ch = s->ch;
+    const uint32_t xsub_bit = 1u << s->xsub_item;
+    bool more = false;
+
+    for ( ;; ) {
+        int err = zz_wait_on(s->relay, items, n, &ch->engine_waker, &ch->events_out, &ch->logs_out, pace, more ? 0 : -1, ready);
+        if ( err )
+            return err;
+
+        if ( s->recv && (more || *ready & xsub_bit) ) {
+            bool decide;
+            err = deliver_plain(s, &decide, &more);
+            pace->moved += s->recv->taken;
+            *ready &= ~xsub_bit;
+            if ( err || decide ) {
+                *ready |= xsub_bit;
+                return err;
+            }
+        }
+        if ( *ready || atomic_load(&ch->stopping) || (s->relay && zz_relay_due(s->relay)) ) {
+            *ready |= more ? xsub_bit : 0;
+            return 0;
+        }
+
+        zz_send_result r;
+        err = zz_send_events(&ch->events_out, s->xpub, s->xsub, s->sender, ZZ_BATCH_MAX, &r);
+        if ( err )
+            return err;
+        items[s->xpub_item].ask |= r.sent > 0;
+        items[s->xsub_item].ask |= r.controls > 0;
+        pace->moved += r.sent;
+        atomic_fetch_add_explicit(&ch->counters->events_sent, r.sent, memory_order_relaxed);
+        bool blocked = r.blocked;
+
+        if ( s->push && ! blocked ) {
+            err = zz_send_logs(&ch->logs_out, s->push, s->sender, ZZ_BATCH_MAX, &r);
+            if ( err )
+                return err;
+            pace->moved += r.sent;
+            atomic_fetch_add_explicit(&ch->counters->logs_sent, r.sent, memory_order_relaxed);
+            blocked = r.blocked;
+        }
+        if ( blocked ) {
+            *ready = more ? xsub_bit : 0;
+            return 0;
+        }
+    }
 }

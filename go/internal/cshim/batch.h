@@ -3,7 +3,7 @@
  * batch.h - whole batches between libzmq sockets and zz_queues, one call each.
  *
  * Runs on the thread that owns the sockets: a node's engine, or a broker. No
- * call here blocks, but zz_wait() up to its timeout. A result is 0, or the
+ * call here blocks, but those that wait, up to their timeout. A result is 0, or the
  * errno of the failure; ETERM means that the context was shut down.
  *
  * Edge rule (zmq_getsockopt(3), ZMQ_FD): a socket's descriptor may be quiet
@@ -118,22 +118,6 @@ enum {
 int zz_wait(zz_item* items, uint32_t n, zz_waker* w, zz_queue* a, zz_queue* b, zz_pace* pace, int timeout_ms,
             uint32_t* ready);
 
-/* What zz_serve() needs besides what zz_wait() does. */
-typedef struct zz_service {
-    zz_channel* ch;
-    zz_sender* sender;
-    void* xpub;
-    void* xsub;
-    void* push; /* NULL: logs are not sent */
-    uint32_t xpub_item, xsub_item;
-} zz_service;
-
-/* Waits without bound as zz_wait() does, and meanwhile sends what the channel's
- * outbound queues get, so that a node that only sends stays in here. Returns
- * when there is news on an item, when a message met a high-water mark, or when
- * the channel is stopping. */
-int zz_serve(zz_item* items, uint32_t n, const zz_service* s, zz_pace* pace, uint32_t* ready);
-
 /* A broker's forwarding in one direction. */
 typedef struct zz_forwarder {
     void* from;
@@ -152,20 +136,77 @@ int zz_forward(zz_forwarder* f, uint32_t max, _Atomic(uint64_t)* messages_in, _A
                _Atomic(uint64_t)* messages_out, _Atomic(uint64_t)* bytes_out, uint32_t* moved, bool* blocked);
 
 /* A broker: items are its XSUB and its XPUB, down forwards from the one to the
- * other, up back. */
+ * other, up back. It runs on a thread of its own, in zz_relay_run(), or is lent
+ * to a node of the process: then it takes its turns in that node's zz_wait_on()
+ * and zz_serve(), on the node's thread, which saves two hops on the way of every
+ * message of that node. */
 typedef struct zz_relay {
     zz_item items[2];
+    zz_item* at;    /* where its items are: above, or among a node's */
+    uint32_t burst; /* messages forwarded one way before the other has its turn */
+    uint32_t ready; /* bits of the items to serve in the next turn */
+    uint64_t moved; /* messages, in the last turn */
+    int failure;    /* errno of what ended it, or 0 */
     zz_forwarder down, up;
     zz_waker w;
     zz_pace pace;
     zz_broker_stats* stats;
-    _Atomic(uint32_t) stop;
-    _Atomic(uint64_t) turns; /* that zz_relay_run() has taken */
+    _Atomic(uint32_t) stop;   /* set, then w written: end */
+    _Atomic(uint32_t) wanted; /* likewise: a node asks for it */
+    _Atomic(uint64_t) turns;  /* taken so far */
 } zz_relay;
 
+enum { ZZ_RELAY_BURST = 1000 };
+
 /* Forwards both ways, and sleeps while there is nothing to forward. With
- * timeout_ms negative, until stop is set and w written; otherwise one round with
- * a sleep of up to that long. *moved is how many messages. */
-int zz_relay_run(zz_relay* r, int timeout_ms, uint64_t* moved);
+ * timeout_ms negative, until it is to stop or a node wants it; otherwise one
+ * turn with a sleep of up to that long. */
+int zz_relay_run(zz_relay* r, int timeout_ms);
+
+/* Lends r to a node whose items, from the given one on, are to hold its three:
+ * XSUB, XPUB and waker. */
+void zz_relay_lend(zz_relay* r, zz_item* items, uint32_t burst);
+enum { ZZ_RELAY_ITEMS = 3 };
+
+/* Takes it back. */
+void zz_relay_return(zz_relay* r);
+
+/* Whether a node has to give it back. */
+bool zz_relay_due(const zz_relay* r);
+
+/* zz_wait() with a turn of r, which may be NULL, before it. With one, its pace
+ * counts, and *ready is without the bits of its items. */
+int zz_wait_on(zz_relay* r, zz_item* items, uint32_t n, zz_waker* w, zz_queue* a, zz_queue* b, zz_pace* pace,
+               int timeout_ms, uint32_t* ready);
+
+/* A topic or a name. */
+typedef struct zz_name {
+    const uint8_t* text;
+    size_t len;
+} zz_name;
+
+/* What zz_serve() needs besides what zz_wait() does. */
+typedef struct zz_service {
+    zz_channel* ch;
+    zz_sender* sender;
+    void* xpub;
+    void* xsub;
+    void* push;      /* NULL: logs are not sent */
+    zz_relay* relay; /* lent to this node, or NULL */
+    uint32_t xpub_item, xsub_item;
+
+    zz_recv* recv;          /* with its bounds set; NULL: events are the caller's to receive */
+    const zz_name* unknown; /* names of events that are not plain */
+    size_t unknown_count;
+    uint64_t delivered; /* events since the start */
+    bool undecided;     /* recv holds uncommitted records that the caller has to check */
+} zz_service;
+
+/* Waits without bound as zz_wait_on() does, and meanwhile sends what the channel's
+ * outbound queues get, and delivers what is plain (plain.h) and has room, so that
+ * a node with little to decide stays in here. Returns when there is other news
+ * on an item, when a message met a high-water mark, when the channel is
+ * stopping, or when the relay is due. */
+int zz_serve(zz_item* items, uint32_t n, zz_service* s, zz_pace* pace, uint32_t* ready);
 
 #endif

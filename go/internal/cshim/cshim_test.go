@@ -449,3 +449,179 @@ func TestServe(t *testing.T) {
 		t.Errorf("counted %d events sent", got)
 	}
 }
+
+// Serving delivers events that are plain, wakes the host, and ends for those
+// that are not, which are then the caller's to check, and for what meets a limit.
+func TestServeDelivers(t *testing.T) {
+	r := newRig(t)
+	sender, err := cshim.NewSender(r.Host.Channel, "n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sender.Close()
+	receiver := cshim.NewReceiver(r.Host.Channel, "n")
+	defer receiver.Close()
+	poller := cshim.NewPoller(r.Host.Channel)
+	defer poller.Close()
+	xsubBit, xpubBit := poller.Add(r.xsub), poller.Add(r.xpub)
+	service := cshim.NewService(r.Host.Channel, sender, r.xpub, r.xsub, nil, xpubBit, xsubBit)
+	defer service.Close()
+	service.Deliver(receiver, cshim.Limits{Max: 100, Depth: 1000}, []string{"other", "Unknown::event"})
+
+	// In one goroutine: the events are there before it serves.
+	r.Host.Subscribe("t")
+	serve := func(want string) (ready uint32) {
+		t.Helper()
+		for ready == 0 || ready&xpubBit != 0 {
+			if ready, err = poller.Serve(service); err != nil {
+				t.Fatal(err)
+			}
+			if ready&xpubBit != 0 { // of the connection
+				receiver.Subscriptions(r.xpub, cshim.Limits{})
+				receiver.Commit()
+			}
+		}
+		if ready&xsubBit == 0 {
+			t.Fatalf("%s: ended for %#x", want, ready)
+		}
+		return ready
+	}
+	send := func(format string, payloads ...string) {
+		for _, p := range payloads {
+			r.pub.SendParts("t", "m", format, p)
+		}
+	}
+	if s, err := sender.Events(r.xpub, r.xsub, 10); err != nil || s.Controls != 1 {
+		t.Fatal(s, err)
+	}
+	testkit.Eventually(t, "the subscription", func() bool {
+		receiver.Events(r.xsub, cshim.Limits{}) // takes the connection
+		got := r.pub.TryRecv()
+		return len(got) == 1 && got[0] == "\x01t"
+	})
+
+	const many = 250
+	for i := range many {
+		send(testkit.EventFormat, testkit.NumberedEvent(i))
+	}
+	send(testkit.EventFormat, "neither plain nor valid")
+	serve("an event that is not plain")
+	// Those that came with it may not be decided yet either.
+	got, ok := service.Undecided()
+	if !ok || len(got.Records) == 0 || string(got.Records[len(got.Records)-1].Payload()) != "neither plain nor valid" {
+		t.Fatalf("undecided: %v, %d records", ok, len(got.Records))
+	}
+	if delivered := len(r.Host.Of(cshim.Event)); delivered+len(got.Records) != many+1 || delivered < 100 ||
+		service.Delivered() != uint64(delivered) || r.Host.Counters.EventsReceived.Load() != uint64(delivered) {
+		t.Errorf("%d delivered, %d counted, %d undecided", delivered, service.Delivered(), len(got.Records))
+	}
+	if _, ok := service.Undecided(); ok {
+		t.Error("undecided twice")
+	}
+	receiver.RejectAll()
+	receiver.Commit()
+	r.Host.Drain()
+
+	for what, one := range map[string][2]string{
+		"another format":      {"broker-json-v1", testkit.NumberedEvent(1)},
+		"a name that is none": {testkit.EventFormat, args("\x00")[:len(plainHead)+1] + "\x05\x0eUnknown::event\x0e\x00"},
+	} {
+		send(one[0], one[1])
+		serve(what)
+		if got, ok := service.Undecided(); !ok || len(got.Records) != 1 {
+			t.Errorf("%s: undecided: %v, %d records", what, ok, len(got.Records))
+		}
+		receiver.RejectAll()
+		receiver.Commit()
+	}
+	r.pub.SendParts("t", "m", "three parts")
+	serve("three parts")
+	if got, ok := service.Undecided(); !ok || got.Errors != 1 || got.BadParts != 3 {
+		t.Errorf("three parts: undecided: %v, %d errors", ok, got.Errors)
+	}
+	receiver.Commit()
+
+	// At the limit they stay on the socket.
+	before := len(r.Host.Of(cshim.Event))
+	for i := range 500 {
+		send(testkit.EventFormat, testkit.NumberedEvent(i))
+	}
+	service.Deliver(receiver, cshim.Limits{Max: 100, Depth: 300}, nil)
+	serve("a full inbox")
+	if n := r.Host.InboxDepth(0); n != 300 {
+		t.Errorf("the inbox holds %d events, want 300", n)
+	}
+	if _, ok := service.Undecided(); ok {
+		t.Error("undecided at the limit")
+	}
+	if got := r.Host.Of(cshim.Event)[before:]; len(got) != 300 || testkit.EventNumber(got[299].Payload) != 299 {
+		t.Errorf("%d events were delivered", len(got))
+	}
+}
+
+// A relay can be lent to a node, whose waits it then takes its turns in, and
+// returned.
+func TestLentRelay(t *testing.T) {
+	r, node := newRig(t), newRig(t)
+	relay, err := cshim.NewRelay(r.xsub, r.xpub, cshim.NewBrokerStats())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer relay.Close()
+	sender, err := cshim.NewSender(node.Host.Channel, "n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sender.Close()
+	poller := cshim.NewPoller(node.Host.Channel)
+	defer poller.Close()
+	xsubBit, xpubBit := poller.Add(node.xsub), poller.Add(node.xpub)
+	service := cshim.NewService(node.Host.Channel, sender, node.xpub, node.xsub, nil, xpubBit, xsubBit)
+	defer service.Close()
+
+	ended := testkit.Go(relay.Run)
+	relay.Want()
+	if err := testkit.Result(t, "the relay to be parked", ended); err != nil {
+		t.Fatal(err)
+	}
+	if poller.Borrow(relay, 10); poller.RelayDue() {
+		t.Error("it is due at once")
+	}
+	served := testkit.Go(func() error {
+		for !poller.RelayDue() {
+			if _, err := poller.Serve(service); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	r.sub.Subscribe("")
+	r.pub.AwaitMessage("\x01")
+	pass := func(from, to int) {
+		t.Helper()
+		for i := from; i < to; i++ {
+			r.pub.SendParts(fmt.Sprint(i), "x")
+		}
+		for i := from; i < to; i++ {
+			if got := r.sub.RecvParts(); got[0] != fmt.Sprint(i) {
+				t.Fatalf("message %d is %q", i, got)
+			}
+		}
+	}
+	pass(0, 500)
+	turns := relay.Prod()
+	testkit.Eventually(t, "a turn", func() bool { return relay.Prod() > turns })
+
+	relay.Stop()
+	if err := testkit.Result(t, "the node to see that the relay is due", served); err != nil {
+		t.Fatal(err)
+	}
+	if !poller.ReturnRelay() || poller.ReturnRelay() || poller.RelayDue() {
+		t.Error("it cannot be returned, or more than once")
+	}
+	r.pub.SendParts("500", "x")
+	testkit.Eventually(t, "the last message", func() bool {
+		_, err := relay.Round(5)
+		return err == nil && len(r.sub.TryRecv()) > 0
+	})
+}

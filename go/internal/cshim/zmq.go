@@ -6,6 +6,7 @@ package cshim
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include "batch.h"
+#include "plain.h"
 
 // zmq_setsockopt and friends report by zmq_errno(), which a goroutine could
 // lose between two calls: hand it over with the result.
@@ -56,6 +57,7 @@ static zz_relay* relay_new(void* xsub, int xsub_fd, void* xpub, int xpub_fd, zz_
 	}
 	r->items[0] = (zz_item){.socket = xsub, .fd = xsub_fd};
 	r->items[1] = (zz_item){.socket = xpub, .fd = xpub_fd};
+	zz_relay_return(r);
 	zz_forwarder_init(&r->down, xsub, xpub);
 	zz_forwarder_init(&r->up, xpub, xsub);
 	r->stats = stats;
@@ -64,6 +66,15 @@ static zz_relay* relay_new(void* xsub, int xsub_fd, void* xpub, int xpub_fd, zz_
 static void relay_stop(zz_relay* r) {
 	atomic_store(&r->stop, 1);
 	waker_wake_always(&r->w);
+}
+static void relay_want(zz_relay* r) {
+	atomic_store(&r->wanted, 1);
+	waker_wake_always(&r->w);
+}
+static bool relay_stopping(zz_relay* r) { return atomic_load(&r->stop); }
+static void relay_lend(zz_relay* r, zz_item* items, uint32_t burst) {
+	atomic_store(&r->wanted, 0);
+	zz_relay_lend(r, items, burst);
 }
 static uint64_t relay_prod(zz_relay* r) {
 	waker_wake_always(&r->w);
@@ -384,6 +395,7 @@ type Poller struct {
 	a, b  *C.zz_queue
 	ready *C.uint32_t
 	pace  *C.zz_pace
+	relay *C.zz_relay // borrowed, or nil
 
 	waking sync.Mutex // of Wake and Close: nobody wakes what is freed
 
@@ -476,7 +488,7 @@ func (p *Poller) Wait(timeoutMs int) (uint32, error) {
 			p.items[i].fd, p.items[i].ask = -1, false
 		}
 	}
-	rc := C.zz_wait(&p.items[0], C.uint32_t(p.n), p.w, a, b, p.pace, C.int(timeoutMs), p.ready)
+	rc := C.zz_wait_on(p.relay, &p.items[0], C.uint32_t(p.n), p.w, a, b, p.pace, C.int(timeoutMs), p.ready)
 	for i := 0; i < p.n; i++ {
 		p.items[i].fd = fds[i]
 	}
@@ -485,16 +497,25 @@ func (p *Poller) Wait(timeoutMs int) (uint32, error) {
 }
 
 // Serve waits without bound as Wait does, and meanwhile sends what the channel's
-// outbound queues get: C only, so that Go's scheduler has no part in it. It
-// returns for news on sockets, a message that met a high-water mark, and
-// [Channel.Stop].
+// outbound queues get and delivers plain events: C only, so that Go's scheduler
+// has no part in it. It returns for other news on sockets, a message that met a
+// high-water mark, [Channel.Stop], and when a borrowed relay is due.
 func (p *Poller) Serve(s *Service) (uint32, error) {
+	s.c.relay = p.relay
+	if s.receiver != nil {
+		s.receiver.limit(s.limits)
+	}
 	rc := C.zz_serve(&p.items[0], C.uint32_t(p.n), s.c, p.pace, p.ready)
 	return uint32(*p.ready), errno(rc)
 }
 
-// Service is what [Poller.Serve] sends to.
-type Service struct{ c *C.zz_service }
+// Service is what [Poller.Serve] sends to and receives from.
+type Service struct {
+	c        *C.zz_service
+	receiver *Receiver
+	limits   Limits
+	names    []unsafe.Pointer // in C memory
+}
 
 // NewService makes a service; push may be nil. The bits are those of
 // [Poller.Add].
@@ -505,11 +526,74 @@ func NewService(ch *Channel, s *Sender, xpub, xsub, push *Socket, xpubBit, xsubB
 	if push != nil {
 		c.push = push.ptr
 	}
-	return &Service{c}
+	return &Service{c: c}
+}
+
+// PlainFormat is the format of which plain events are.
+const PlainFormat = C.ZZ_PLAIN_FORMAT
+
+// Bounds of a plain event: bytes of payload, and levels of values.
+const (
+	PlainMax    = C.ZZ_PLAIN_MAX
+	PlainLevels = C.ZZ_PLAIN_LEVELS
+)
+
+// Plain says whether payload is a plain event, and the event's name, as plain.h
+// has it.
+func Plain(payload []byte) (name string, yes bool) {
+	p := (*C.uint8_t)(C.CBytes(payload)) // a copy, so that reads behind the end are seen
+	defer C.free(unsafe.Pointer(p))
+	found := (*C.zz_name)(C.calloc(1, C.sizeof_zz_name))
+	defer C.free(unsafe.Pointer(found))
+	if !bool(C.zz_plain(p, C.size_t(len(payload)), &found.text, &found.len)) {
+		return "", false
+	}
+	return C.GoStringN((*C.char)(unsafe.Pointer(found.text)), C.int(found.len)), true
+}
+
+// Deliver has Serve deliver plain events: those that are let through by
+// validation whatever a host's types (plain.h). Events with one of these names
+// are not plain. What meets a limit is left on the socket. Once, before the
+// first Serve.
+func (s *Service) Deliver(r *Receiver, l Limits, unknown []string) {
+	l.WaitForRoom = true
+	s.receiver, s.limits = r, l
+	s.c.recv = r.c
+	if len(unknown) == 0 {
+		return
+	}
+	list := (*C.zz_name)(C.calloc(C.size_t(len(unknown)), C.sizeof_zz_name))
+	s.c.unknown, s.c.unknown_count = list, C.size_t(len(unknown))
+	s.names = append(s.names, unsafe.Pointer(list))
+	names := unsafe.Slice(list, len(unknown))
+	for i, name := range unknown {
+		text := C.CBytes([]byte(name))
+		s.names = append(s.names, text)
+		names[i] = C.zz_name{text: (*C.uint8_t)(text), len: C.size_t(len(name))}
+	}
+}
+
+// Delivered is how many events Serve has delivered so far.
+func (s *Service) Delivered() uint64 { return uint64(s.c.delivered) }
+
+// Undecided returns what Serve received and did not find plain, if there is
+// such, once. It is not committed, so that nothing else may go into the inbox
+// before it is.
+func (s *Service) Undecided() (Received, bool) {
+	if !s.c.undecided {
+		return Received{}, false
+	}
+	s.c.undecided = false
+	return s.receiver.received(), true
 }
 
 // Close frees the service.
-func (s *Service) Close() { C.free(unsafe.Pointer(s.c)) }
+func (s *Service) Close() {
+	for _, p := range s.names {
+		C.free(p)
+	}
+	C.free(unsafe.Pointer(s.c))
+}
 
 // Close frees the poller, not its sockets. No wait may be under way.
 func (p *Poller) Close() {
@@ -527,10 +611,9 @@ func (p *Poller) Close() {
 
 // Relay forwards between a broker's sockets.
 type Relay struct {
-	c     *C.zz_relay
-	moved *C.uint64_t
+	c *C.zz_relay
 
-	stopping sync.Mutex // of Stop, Prod and Close: nobody wakes what is freed
+	waking sync.Mutex // nobody wakes what is freed
 }
 
 // NewRelay makes a relay between the XSUB that nodes publish to and the XPUB
@@ -540,47 +623,78 @@ func NewRelay(xsub, xpub *Socket, stats *BrokerStats) (*Relay, error) {
 	if c == nil {
 		return nil, err
 	}
-	return &Relay{c: c, moved: (*C.uint64_t)(C.calloc(1, C.sizeof_uint64_t))}, nil
+	return &Relay{c: c}, nil
 }
 
-// Run forwards until Stop.
-func (r *Relay) Run() error { return errno(C.zz_relay_run(r.c, -1, r.moved)) }
+// Run forwards until Stop or Want.
+func (r *Relay) Run() error { return errno(C.zz_relay_run(r.c, -1)) }
 
 // Round forwards what there is, waits up to timeoutMs milliseconds for more if
 // there is nothing, and says how many messages it forwarded.
 func (r *Relay) Round(timeoutMs int) (moved uint64, err error) {
-	rc := C.zz_relay_run(r.c, C.int(timeoutMs), r.moved)
-	return uint64(*r.moved), errno(rc)
+	rc := C.zz_relay_run(r.c, C.int(timeoutMs))
+	return uint64(r.c.moved), errno(rc)
 }
 
-// Stop ends Run, now and later. Any goroutine, also after Close, when it does
-// nothing.
+// Stop ends Run, now and later, and has a node that has borrowed the relay give
+// it back. Any goroutine, also after Close, when it does nothing.
 func (r *Relay) Stop() {
-	r.stopping.Lock()
-	defer r.stopping.Unlock()
-	if r.c != nil {
-		C.relay_stop(r.c)
-	}
+	r.wake(func() { C.relay_stop(r.c) })
+}
+
+// Stopping says whether Stop was called. Only before Close.
+func (r *Relay) Stopping() bool { return bool(C.relay_stopping(r.c)) }
+
+// Want ends Run, so that a node may borrow the relay. Any goroutine, also after
+// Close, when it does nothing.
+func (r *Relay) Want() {
+	r.wake(func() { C.relay_want(r.c) })
 }
 
 // Prod wakes the relay, and says how many turns it has taken so far: if it
 // lives, soon one more. Any goroutine, also after Close, when it returns 0.
 func (r *Relay) Prod() (turns uint64) {
-	r.stopping.Lock()
-	defer r.stopping.Unlock()
-	if r.c != nil {
-		turns = uint64(C.relay_prod(r.c))
-	}
+	r.wake(func() { turns = uint64(C.relay_prod(r.c)) })
 	return turns
 }
 
-// Close frees the relay, not its sockets.
+func (r *Relay) wake(by func()) {
+	r.waking.Lock()
+	defer r.waking.Unlock()
+	if r.c != nil {
+		by()
+	}
+}
+
+// Close frees the relay, not its sockets. It must not be lent.
 func (r *Relay) Close() {
-	r.stopping.Lock()
-	defer r.stopping.Unlock()
+	r.waking.Lock()
+	defer r.waking.Unlock()
 	C.relay_free(r.c)
-	C.free(unsafe.Pointer(r.moved))
 	r.c = nil
+}
+
+// Borrow has the relay take its turns in the poller's waits, with so many
+// messages each way at most; its thread must be parked. No socket may be added
+// before it is returned.
+func (p *Poller) Borrow(r *Relay, burst int) {
+	C.relay_lend(r.c, &p.items[p.n], C.uint32_t(burst))
+	p.relay = r.c
+	p.n += C.ZZ_RELAY_ITEMS
+}
+
+// RelayDue says whether a borrowed relay is to be returned.
+func (p *Poller) RelayDue() bool { return p.relay != nil && bool(C.zz_relay_due(p.relay)) }
+
+// ReturnRelay gives the borrowed relay back, if there is one, and says so.
+func (p *Poller) ReturnRelay() bool {
+	if p.relay == nil {
+		return false
+	}
+	C.zz_relay_return(p.relay)
+	p.relay = nil
+	p.n -= C.ZZ_RELAY_ITEMS
+	return true
 }
 
 // NewBrokerStats allocates counters in C memory, which the broker's thread

@@ -1,0 +1,1 @@
+../go/internal/cshim/plain.c
