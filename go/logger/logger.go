@@ -152,7 +152,8 @@ type Logger struct {
 	zap      *engine.ZAP
 	lock     *os.File
 
-	writers    map[string]*writer // the receiving goroutine's
+	writers    map[string]*writer // the receiving goroutine changes it
+	paths      sync.Mutex         // of writers, where others read it or it changes
 	running    sync.WaitGroup
 	queue      *budget
 	buffers    sync.Pool   // of *[]byte
@@ -260,6 +261,17 @@ func (l *Logger) Endpoint() string { return l.endpoint }
 
 // Stats returns the logger's counters.
 func (l *Logger) Stats() *Stats { return &l.stats }
+
+// RowsByPath returns how many rows were written of each path.
+func (l *Logger) RowsByPath() map[string]uint64 {
+	l.paths.Lock()
+	defer l.paths.Unlock()
+	rows := make(map[string]uint64, len(l.writers))
+	for path, w := range l.writers {
+		rows[path] = w.rows.Load()
+	}
+	return rows
+}
 
 // Queued returns how many bytes of batches are received and not yet written.
 func (l *Logger) Queued() int64 {
@@ -370,7 +382,9 @@ func (l *Logger) dispatch(count int, parts [][]byte) {
 			return
 		}
 		w = newWriter(l, string(path))
+		l.paths.Lock()
 		l.writers[w.path] = w
+		l.paths.Unlock()
 		l.running.Add(1)
 		go w.run()
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/zeekzmq/zeek-zeromq/go/logbatch"
@@ -19,6 +20,8 @@ type writer struct {
 	mutex   sync.Mutex
 	waiting [][]byte // batches in their order; nil: no more will come
 	news    chan struct{}
+
+	rows atomic.Uint64 // written
 
 	logs    []*openLog // one for each schema in use
 	rotated time.Time  // when the files were rotated last
@@ -144,6 +147,7 @@ func (w *writer) take(payload []byte) {
 	}
 	w.l.stats.Batches.Add(1)
 	w.l.stats.Rows.Add(uint64(r.Len()))
+	w.rows.Add(uint64(r.Len()))
 	w.l.stats.Bytes.Add(uint64(len(payload)))
 }
 

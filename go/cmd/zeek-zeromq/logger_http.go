@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sort"
+	"strings"
 	"time"
 
 	"github.com/zeekzmq/zeek-zeromq/go/logger"
@@ -45,7 +47,6 @@ func writeLoggerMetrics(w io.Writer, l *logger.Logger, started time.Time) {
 		{"counter", "msg_errors_total", "Messages that are no log batches, ignored.", s.Malformed.Load()},
 		{"counter", "invalid_logs_total", "Log batches that cannot be decoded, or have a path that names no file, ignored.", s.Invalid.Load()},
 		{"counter", "logger_batches_written_total", "Log batches written.", s.Batches.Load()},
-		{"counter", "logger_rows_written_total", "Rows of these.", s.Rows.Load()},
 		{"counter", "logger_bytes_written_total", "Bytes of these, as received.", s.Bytes.Load()},
 		{"counter", "logger_write_errors_total", "Failed tries to create, write, sync or rename a file.", s.WriteErrors.Load()},
 		{"counter", "logger_rotations_total", "Files rotated.", s.Rotations.Load()},
@@ -56,5 +57,20 @@ func writeLoggerMetrics(w io.Writer, l *logger.Logger, started time.Time) {
 		fmt.Fprintf(w, "# HELP zeek_cluster_zeromq_%[2]s %[3]s\n# TYPE zeek_cluster_zeromq_%[2]s %[1]s\nzeek_cluster_zeromq_%[2]s %[4]v\n",
 			m.kind, m.name, m.help, m.value)
 	}
+
+	const rows = "zeek_cluster_zeromq_logger_rows_written_total"
+	fmt.Fprintf(w, "# HELP %[1]s Rows of these, by log.\n# TYPE %[1]s counter\n", rows)
+	byPath := l.RowsByPath()
+	paths := make([]string, 0, len(byPath))
+	for path := range byPath {
+		paths = append(paths, path)
+	}
+	sort.Strings(paths)
+	for _, path := range paths {
+		fmt.Fprintf(w, "%s{path=\"%s\"} %d\n", rows, labelText.Replace(path), byPath[path])
+	}
 	writeProcessMetrics(w, started)
 }
+
+// labelText escapes a label's value.
+var labelText = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`)

@@ -41,7 +41,7 @@ func TestLogger(t *testing.T) {
 	push.SendParts("log-write", "node", logbatch.Format, testkit.LogBatch(t))
 	push.SendParts("log-write")
 	testkit.Eventually(t, "a batch written", func() bool {
-		return metric("logger_rows_written_total 3") && metric("log_batches_received_total 1") && metric("msg_errors_total 1")
+		return metric(`logger_rows_written_total{path="vector"} 3`) && metric("log_batches_received_total 1") && metric("msg_errors_total 1")
 	})
 	blocked, err := logbatch.NewBuilder(logbatch.Header{Path: "sub/x", Fields: []logbatch.Field{{Name: "n", Type: logbatch.Count}}})
 	if err != nil {

@@ -4,7 +4,6 @@ package main
 
 import (
 	"bufio"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -29,7 +28,6 @@ const (
 	scrapesAtOnce  = 8
 	discoveryEvery = 30 * time.Second
 	servicesPath   = "/services.json"
-	allPaths       = "(all)"
 	// zeekctl's MetricsPort, of its manager.
 	zeekctlPort = "9991"
 )
@@ -265,7 +263,7 @@ func (r *scraped) take(name string, labels map[string]string, value float64) {
 	case "zeek_log_writer_writes_total":
 		r.rows[labels["path"]] += value
 	case "zeek_cluster_zeromq_logger_rows_written_total":
-		r.written[cmp.Or(labels["path"], allPaths)] += value
+		r.written[labels["path"]] += value
 	case "zeek_cluster_zeromq_xpub_drops_total", "zeek_cluster_zeromq_onloop_drops_total", "zeek_cluster_zeromq_log_drops_total",
 		"zeek_cluster_zeromq_queue_drops_total":
 		r.drops += value

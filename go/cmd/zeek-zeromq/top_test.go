@@ -417,7 +417,8 @@ func TestTopTakesMetrics(t *testing.T) {
 		fmt.Fprintf(w, "process_start_time_seconds{node=\"manager\"} 1700000001\nzeek_cluster_zeromq_proxy_frontend_messages_received_total{node=\"manager\"} 3\n")
 	})
 	logger := serve(func(w http.ResponseWriter, r *http.Request) {
-		fmt.Fprint(w, "zeek_cluster_zeromq_logger_rows_written_total 77\n")
+		fmt.Fprint(w, "zeek_cluster_zeromq_logger_rows_written_total{path=\"dns\"} 77\n"+
+			"zeek_cluster_zeromq_logger_rows_written_total{path=\"conn\"} 4000\n")
 	})
 
 	begun := time.Now()
@@ -444,7 +445,7 @@ func TestTopTakesMetrics(t *testing.T) {
 	if len(v.Logs) != 2 || v.Logs[0].Path != "conn" || v.Logs[0].Rows != 4000 || v.Logs[0].RowsPerSec < 100 || v.Logs[1].RowsPerSec != 0 {
 		t.Errorf("%+v", v.Logs)
 	}
-	if len(v.LoggerLogs) != 1 || v.LoggerLogs[0].Rows != 77 || v.LoggerLogs[0].Path != allPaths {
+	if len(v.LoggerLogs) != 2 || v.LoggerLogs[0].Rows != 4000 || v.LoggerLogs[1].Rows != 77 || v.LoggerLogs[1].Path != "dns" {
 		t.Errorf("%+v", v.LoggerLogs)
 	}
 	errors := map[string]string{}
