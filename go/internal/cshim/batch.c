@@ -580,7 +580,8 @@ int zz_wait_on(zz_relay* r, zz_item* items, uint32_t n, zz_waker* w, zz_queue* a
     else if ( waiting && (timeout_ms < 0 || timeout_ms > LOOK_MS) )
         timeout_ms = LOOK_MS;
 
-    const int err = zz_wait(items, n, w, a, b, &r->pace, timeout_ms, ready);
+    // On its own it takes no naps: there, they cost more than they save.
+    const int err = zz_wait(items, n, w, a, b, at == r->items ? NULL : &r->pace, timeout_ms, ready);
 
     for ( int i = 0; i < 2; i++ )
         at[i].fd = fds[i];
@@ -593,15 +594,15 @@ int zz_wait_on(zz_relay* r, zz_item* items, uint32_t n, zz_waker* w, zz_queue* a
 }
 
 int zz_relay_run(zz_relay* r, int timeout_ms) {
+    int err = 0;
     r->ready = 3;
-    do {
+    while ( ! err && ! r->failure ) { // which may be of when it was lent
         uint32_t none;
-        const int err = zz_wait_on(r, r->items, 2, &r->w, NULL, NULL, &r->pace, timeout_ms, &none);
-        if ( err || r->failure )
-            return err ? err : r->failure;
-    } while ( timeout_ms < 0 && ! atomic_load(&r->stop) && ! atomic_load(&r->wanted) );
-
-    return 0;
+        err = zz_wait_on(r, r->items, 2, &r->w, NULL, NULL, NULL, timeout_ms, &none);
+        if ( timeout_ms >= 0 || atomic_load(&r->stop) || atomic_load(&r->wanted) )
+            break;
+    }
+    return err ? err : r->failure;
 }
 
 void zz_relay_lend(zz_relay* r, zz_item* items, uint32_t burst) {

@@ -174,8 +174,8 @@ void zz_relay_return(zz_relay* r);
 /* Whether a node has to give it back. */
 bool zz_relay_due(const zz_relay* r);
 
-/* zz_wait() with a turn of r, which may be NULL, before it. With one, its pace
- * counts, and *ready is without the bits of its items. */
+/* zz_wait() with a turn of r, which may be NULL, before it. With a lent one, its
+ * pace counts, and *ready is without the bits of its items. */
 int zz_wait_on(zz_relay* r, zz_item* items, uint32_t n, zz_waker* w, zz_queue* a, zz_queue* b, zz_pace* pace,
                int timeout_ms, uint32_t* ready);
 

@@ -106,9 +106,10 @@ int32_t zeekzmq_node_start(const zeekzmq_option* options, size_t n, zz_channel* 
 int32_t zeekzmq_node_stop(uint64_t node, char* err, size_t err_size);
 
 /* Starts the central broker: binds listen_xpub_endpoint and
- * listen_xsub_endpoint and forwards between them on a thread and a libzmq
- * context of its own, which a node with the option "own_broker" shares. stats is updated while it runs and must outlive
- * it. */
+ * listen_xsub_endpoint and forwards between them, in a libzmq context of its
+ * own and on a thread of its own. A node with the option "own_broker" shares the
+ * context, and its thread does the forwarding while it runs. stats is updated
+ * while the broker runs and must outlive it. */
 int32_t zeekzmq_broker_start(const zeekzmq_option* options, size_t n, zz_broker_stats* stats, uint64_t* broker,
                              char* err, size_t err_size);
 

@@ -7,6 +7,7 @@ package testkit
 
 import (
 	"encoding/binary"
+	"flag"
 	"fmt"
 	"math/rand"
 	"net"
@@ -323,7 +324,7 @@ func Main(m *testing.M) {
 	runtimeDescriptors()
 	base := InUse()
 	code := m.Run()
-	if os.Getenv(childVariable) != "" {
+	if os.Getenv(childVariable) != "" || flag.Lookup("test.fuzz").Value.String() != "" { // fuzzing leaves goroutines
 		os.Exit(code)
 	}
 	if !within(patience, func() bool { return InUse().within(base) }) {

@@ -43,7 +43,7 @@ func (b *bench) startBroker(kind string) (p *proc, dir, xpub, xsub string, err e
 
 var flows = []struct {
 	pubs, subs, count, size int
-}{{1, 1, 300000, 64}, {2, 4, 60000, 64}, {1, 1, 20000, 16384}}
+}{{1, 1, 1000000, 64}, {2, 4, 200000, 64}, {1, 1, 40000, 16384}}
 
 func flowName(i int, what string) string {
 	return fmt.Sprintf("%s, %d to %d, %s", what, flows[i].pubs, flows[i].subs, sizeName(flows[i].size))
