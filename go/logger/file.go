@@ -33,9 +33,9 @@ func (l *Logger) insist(what string, do func() error) error {
 		return nil
 	}
 	l.stats.WriteErrors.Add(1)
-	l.blocked.Add(1)
-	defer l.blocked.Add(-1)
 	l.log.Error("cannot "+what+": it is tried again, and the senders have to wait when the queue is full", "error", err)
+	l.blocked.Add(1) // Blocked() refers to what was told
+	defer l.blocked.Add(-1)
 	since := time.Now()
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
 		select {

@@ -45,11 +45,13 @@ func (n *notes) Write(p []byte) (int, error) {
 	return n.Buffer.Write(p)
 }
 
-func (n *notes) has(text string) int {
+func (n *notes) String() string {
 	n.mutex.Lock()
 	defer n.mutex.Unlock()
-	return strings.Count(n.String(), text)
+	return n.Buffer.String()
 }
+
+func (n *notes) has(text string) int { return strings.Count(n.String(), text) }
 
 // rig is a running logger and a sender.
 type rig struct {

@@ -670,7 +670,8 @@ int zz_serve(zz_item* items, uint32_t n, zz_service* s, zz_pace* pace, uint32_t*
     bool more = false;
 
     for ( ;; ) {
-        int err = zz_wait_on(s->relay, items, n, &ch->engine_waker, &ch->events_out, &ch->logs_out, pace, more ? 0 : -1, ready);
+        int err = zz_wait_on(s->relay, items, n, &ch->engine_waker, &ch->events_out, &ch->logs_out, pace, more ? 0 : -1,
+                             ready);
         if ( err )
             return err;
 

@@ -15,8 +15,8 @@
 #include <stdint.h>
 
 enum {
-    ZZ_PLAIN_MAX = 1 << 18,  /* longest payload, in bytes: below the least bound on the number of values */
-    ZZ_PLAIN_LEVELS = 16,    /* deepest nesting of values */
+    ZZ_PLAIN_MAX = 1 << 18, /* longest payload, in bytes: below the least bound on the number of values */
+    ZZ_PLAIN_LEVELS = 16,   /* deepest nesting of values */
 };
 
 /* The format of which plain events are. */
