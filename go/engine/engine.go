@@ -84,7 +84,6 @@ type Engine struct {
 	logWaits, inboxWaits         episode // likewise log batches
 	drops                        drops
 	spill                        *spill    // null unless log_overload is spill
-	delivered                    uint64    // events that the service delivered
 	fullSince                    time.Time // the inbox was full since, with onloop_overload block
 	retry                        bool      // something waits for room: look again soon
 	stalled                      uint32    // sockets whose messages do
@@ -208,14 +207,13 @@ func (e *Engine) serve() {
 		}
 
 		var news uint32
-		var err error
 		if timeout < 0 && e.service != nil {
-			news, err = e.poller.Serve(e.service)
+			news = e.serveInC()
 		} else {
+			var err error
 			news, err = e.poller.Wait(timeout)
+			e.check("poll", err)
 		}
-		e.check("poll", err)
-		e.takeUndecided()
 		if e.opts.DebugFlags&options.DebugPoll != 0 {
 			e.debugf(options.DebugPoll, "poll: xsub=%t xpub=%t pull=%t again=%#x", news&e.xsubBit != 0,
 				news&e.xpubBit != 0, news&e.pullBit != 0, again)
@@ -413,20 +411,19 @@ func (e *Engine) spillQueue() {
 	}
 }
 
-// takeUndecided is due after every Serve: it looks at what that did not find
-// plain, before anything else goes into the inbox.
-func (e *Engine) takeUndecided() {
-	if e.service == nil {
-		return
-	}
-	if n := e.service.Delivered(); n != e.delivered {
-		e.delivered = n
+// serveInC waits in C, which sends and delivers meanwhile, and looks at what it
+// did not find plain before anything else goes into the inbox.
+func (e *Engine) serveInC() (news uint32) {
+	news, err := e.poller.Serve(e.service)
+	e.check("poll", err)
+	if e.service.Delivered() > 0 {
 		e.fullSince = time.Time{} // there was room
 		e.onloopWaits.pass()
 	}
 	if r, ok := e.service.Undecided(); ok {
 		e.takeEvents(r)
 	}
+	return news
 }
 
 func (e *Engine) receiveEvents() (more bool) {

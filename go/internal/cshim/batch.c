@@ -551,9 +551,8 @@ static int take_turn(zz_relay* r, uint32_t* again, uint32_t* waiting) {
     // Where messages wait for room there is nothing to look for. The socket
     // that has none tells by its descriptor when there is some, unless a call
     // on it takes that news: no asking, but all have a turn after the sleep.
-    for ( int i = 0; i < 2; i++ )
-        if ( *waiting )
-            r->at[i].ask = false;
+    if ( *waiting )
+        r->at[0].ask = r->at[1].ask = false;
     return 0;
 }
 
@@ -613,6 +612,7 @@ void zz_relay_lend(zz_relay* r, zz_item* items, uint32_t burst) {
     r->at = items;
     r->burst = burst;
     r->ready = 3;
+    atomic_store(&r->wanted, 0);
 }
 
 void zz_relay_return(zz_relay* r) {
@@ -650,8 +650,7 @@ static int deliver_plain(zz_service* s, bool* decide, bool* more) {
         s->undecided = ! is_plain(s, r->records[i]);
     if ( s->undecided || err ) {
         *decide = true;
-        r->more = r->more || r->full; // there may be room for what is left when these are done with
-        r->full = false;
+        r->full = false; // the caller receives once more, and sees
         return err;
     }
 
@@ -668,6 +667,7 @@ int zz_serve(zz_item* items, uint32_t n, zz_service* s, zz_pace* pace, uint32_t*
     zz_channel* ch = s->ch;
     const uint32_t xsub_bit = 1u << s->xsub_item;
     bool more = false;
+    s->delivered = 0;
 
     for ( ;; ) {
         int err = zz_wait_on(s->relay, items, n, &ch->engine_waker, &ch->events_out, &ch->logs_out, pace, more ? 0 : -1,

@@ -198,7 +198,7 @@ typedef struct zz_service {
     zz_recv* recv;          /* with its bounds set; NULL: events are the caller's to receive */
     const zz_name* unknown; /* names of events that are not plain */
     size_t unknown_count;
-    uint64_t delivered; /* events since the start */
+    uint64_t delivered; /* events, in the last zz_serve() */
     bool undecided;     /* recv holds uncommitted records that the caller has to check */
 } zz_service;
 

@@ -72,10 +72,6 @@ static void relay_want(zz_relay* r) {
 	waker_wake_always(&r->w);
 }
 static bool relay_stopping(zz_relay* r) { return atomic_load(&r->stop); }
-static void relay_lend(zz_relay* r, zz_item* items, uint32_t burst) {
-	atomic_store(&r->wanted, 0);
-	zz_relay_lend(r, items, burst);
-}
 static uint64_t relay_prod(zz_relay* r) {
 	waker_wake_always(&r->w);
 	return atomic_load(&r->turns);
@@ -553,8 +549,8 @@ func Plain(payload []byte) (name string, yes bool) {
 
 // Deliver has Serve deliver plain events: those that are let through by
 // validation whatever a host's types (plain.h). Events with one of these names
-// are not plain. What meets a limit is left on the socket. Once, before the
-// first Serve.
+// are not plain. What meets a limit is left on the socket. Not during a Serve;
+// called again, without names, it changes the limits.
 func (s *Service) Deliver(r *Receiver, l Limits, unknown []string) {
 	l.WaitForRoom = true
 	s.receiver, s.limits = r, l
@@ -573,7 +569,7 @@ func (s *Service) Deliver(r *Receiver, l Limits, unknown []string) {
 	}
 }
 
-// Delivered is how many events Serve has delivered so far.
+// Delivered is how many events the last Serve delivered.
 func (s *Service) Delivered() uint64 { return uint64(s.c.delivered) }
 
 // Undecided returns what Serve received and did not find plain, if there is
@@ -678,7 +674,7 @@ func (r *Relay) Close() {
 // messages each way at most; its thread must be parked. No socket may be added
 // before it is returned.
 func (p *Poller) Borrow(r *Relay, burst int) {
-	C.relay_lend(r.c, &p.items[p.n], C.uint32_t(burst))
+	C.zz_relay_lend(r.c, &p.items[p.n], C.uint32_t(burst))
 	p.relay = r.c
 	p.n += C.ZZ_RELAY_ITEMS
 }
